@@ -1,0 +1,90 @@
+//! The lane operations in plain Rust: arrays of eight `f32` that the compiler vectorises with
+//! whatever the target has by default. The fallback everywhere and the second oracle of the tests.
+//!
+//! Multiplication and addition stay separate: a fused multiply-add without the instruction is a
+//! call into the C library and sixty times slower.
+
+use super::lanes::lane_kernels;
+use half::f16;
+
+type Lane = [f32; LANES];
+
+const LANES: usize = 8;
+
+lane_kernels!(float32, f32, load, load_tail);
+lane_kernels!(float16, f16, load_half, load_half_tail);
+
+#[inline(always)]
+fn zero() -> Lane {
+    [0.0; LANES]
+}
+
+#[inline(always)]
+fn zip(a: Lane, b: Lane, term: impl Fn(f32, f32) -> f32) -> Lane {
+    std::array::from_fn(|lane| term(a[lane], b[lane]))
+}
+
+#[inline(always)]
+fn add(a: Lane, b: Lane) -> Lane {
+    zip(a, b, |a, b| a + b)
+}
+
+#[inline(always)]
+fn subtract(a: Lane, b: Lane) -> Lane {
+    zip(a, b, |a, b| a - b)
+}
+
+#[inline(always)]
+fn multiply_add(a: Lane, b: Lane, sum: Lane) -> Lane {
+    add(zip(a, b, |a, b| a * b), sum)
+}
+
+#[inline(always)]
+fn absolute(a: Lane) -> Lane {
+    a.map(f32::abs)
+}
+
+#[inline(always)]
+fn reduce(sums: &[Lane]) -> f32 {
+    sums.iter().fold(zero(), |total, sum| add(total, *sum)).iter().sum()
+}
+
+/// # Safety
+/// `from` must be valid for reading [`LANES`] elements.
+#[inline(always)]
+unsafe fn load(from: *const f32) -> Lane {
+    // SAFETY: the caller's promise; an array has the alignment of its element.
+    unsafe { *from.cast::<Lane>() }
+}
+
+/// # Safety
+/// `from` must be valid for reading `length < LANES` elements.
+#[inline(always)]
+unsafe fn load_tail(from: *const f32, length: usize) -> Lane {
+    let mut lane = zero();
+    for (index, slot) in lane.iter_mut().take(length).enumerate() {
+        // SAFETY: index < length, the caller's promise.
+        *slot = unsafe { *from.add(index) };
+    }
+    lane
+}
+
+/// # Safety
+/// As [`load`].
+#[inline(always)]
+unsafe fn load_half(from: *const f16) -> Lane {
+    // SAFETY: the caller's promise; an array has the alignment of its element.
+    unsafe { *from.cast::<[f16; LANES]>() }.map(f16::to_f32)
+}
+
+/// # Safety
+/// As [`load_tail`].
+#[inline(always)]
+unsafe fn load_half_tail(from: *const f16, length: usize) -> Lane {
+    let mut lane = zero();
+    for (index, slot) in lane.iter_mut().take(length).enumerate() {
+        // SAFETY: index < length, the caller's promise.
+        *slot = unsafe { *from.add(index) }.to_f32();
+    }
+    lane
+}

@@ -70,46 +70,32 @@ fn reduce(sums: &[Lane]) -> f32 {
     _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)))
 }
 
-/// # Safety
-/// `from` must be valid for reading [`LANES`] elements.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn load(from: *const f32) -> Lane {
-    // SAFETY: the caller's promise; the load is unaligned.
-    unsafe { _mm256_loadu_ps(from) }
+fn load(from: &[f32; LANES]) -> Lane {
+    // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
+    unsafe { std::mem::transmute::<[f32; LANES], Lane>(*from) }
 }
 
-/// # Safety
-/// `from` must be valid for reading `length < LANES` elements.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn load_tail(from: *const f32, length: usize) -> Lane {
+fn load_tail(from: &[f32]) -> Lane {
     let mut lane = [0.0; LANES];
-    // SAFETY: the caller's promise, and length < LANES; the load is unaligned.
-    unsafe {
-        std::ptr::copy_nonoverlapping(from, lane.as_mut_ptr(), length);
-        _mm256_loadu_ps(lane.as_ptr())
-    }
+    lane[..from.len()].copy_from_slice(from);
+    load(&lane)
 }
 
-/// # Safety
-/// As [`load`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn load_half(from: *const f16) -> Lane {
-    // SAFETY: the caller's promise; eight halves are 16 bytes and the load is unaligned.
-    unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+fn load_half(from: &[f16; LANES]) -> Lane {
+    // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
+    _mm256_cvtph_ps(unsafe { std::mem::transmute::<[f16; LANES], __m128i>(*from) })
 }
 
-/// # Safety
-/// As [`load_tail`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn load_half_tail(from: *const f16, length: usize) -> Lane {
+fn load_half_tail(from: &[f16]) -> Lane {
     let mut lane = [f16::ZERO; LANES];
-    // SAFETY: the caller's promise, and length < LANES.
-    unsafe {
-        std::ptr::copy_nonoverlapping(from, lane.as_mut_ptr(), length);
-        load_half(lane.as_ptr())
-    }
+    lane[..from.len()].copy_from_slice(from);
+    load_half(&lane)
 }

@@ -68,40 +68,36 @@ fn reduce(sums: &[Lane]) -> f32 {
     _mm512_reduce_add_ps(total)
 }
 
-/// # Safety
-/// `from` must be valid for reading [`LANES`] elements.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn load(from: *const f32) -> Lane {
-    // SAFETY: the caller's promise; the load is unaligned.
-    unsafe { _mm512_loadu_ps(from) }
+fn load(from: &[f32; LANES]) -> Lane {
+    // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
+    unsafe { std::mem::transmute::<[f32; LANES], Lane>(*from) }
 }
 
-/// # Safety
-/// `from` must be valid for reading `length < LANES` elements.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn load_tail(from: *const f32, length: usize) -> Lane {
-    let mask = (1u16 << length) - 1;
-    // SAFETY: the caller's promise; lanes outside the mask are not touched.
-    unsafe { _mm512_maskz_loadu_ps(mask, from) }
+fn load_tail(from: &[f32]) -> Lane {
+    // SAFETY: the mask has one bit per element of the slice; other lanes are not read.
+    unsafe { _mm512_maskz_loadu_ps(mask(from.len()), from.as_ptr()) }
 }
 
-/// # Safety
-/// As [`load`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn load_half(from: *const f16) -> Lane {
-    // SAFETY: the caller's promise; sixteen halves are 32 bytes and the load is unaligned.
-    unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+fn load_half(from: &[f16; LANES]) -> Lane {
+    // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
+    _mm512_cvtph_ps(unsafe { std::mem::transmute::<[f16; LANES], __m256i>(*from) })
 }
 
-/// # Safety
-/// As [`load_tail`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn load_half_tail(from: *const f16, length: usize) -> Lane {
-    let mask = (1u16 << length) - 1;
-    // SAFETY: the caller's promise; lanes outside the mask are not touched.
-    unsafe { _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, from.cast())) }
+fn load_half_tail(from: &[f16]) -> Lane {
+    // SAFETY: the mask has one bit per element of the slice; other lanes are not read.
+    _mm512_cvtph_ps(unsafe { _mm256_maskz_loadu_epi16(mask(from.len()), from.as_ptr().cast()) })
+}
+
+/// One bit for each of the first `length` lanes; all of them from [`LANES`] on.
+#[inline]
+fn mask(length: usize) -> u16 {
+    1u32.checked_shl(length as u32).map_or(u16::MAX, |bit| (bit - 1) as u16)
 }

@@ -8,22 +8,19 @@ use super::{Element, Metric, instruction_set};
 /// The inner product of `a` and `b`.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     // SAFETY: the instruction set is one of this processor, so its table may be called.
-    let [sum] = unsafe { (f32::table(instruction_set()).dot.0)(a, [b]) };
-    sum
+    unsafe { (f32::table(instruction_set()).dot)(a, b) }
 }
 
 /// The squared Euclidean distance of `a` and `b`.
 pub fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
     // SAFETY: the instruction set is one of this processor, so its table may be called.
-    let [sum] = unsafe { (f32::table(instruction_set()).l2.0)(a, [b]) };
-    sum
+    unsafe { (f32::table(instruction_set()).l2)(a, b) }
 }
 
 /// The sum of absolute differences of `a` and `b`.
 pub fn l1(a: &[f32], b: &[f32]) -> f32 {
     // SAFETY: the instruction set is one of this processor, so its table may be called.
-    let [sum] = unsafe { (f32::table(instruction_set()).l1.0)(a, [b]) };
-    sum
+    unsafe { (f32::table(instruction_set()).l1)(a, b) }
 }
 
 /// The distance of `query` and one row. Lower is closer.

@@ -172,32 +172,21 @@ pub(super) fn scan_lanes<T: LaneElement + Element<Query = f32>>(
         emit(index, if distance.is_finite() { distance } else { exact(index) });
     };
     macro_rules! each {
-        ($kernel:expr, |$sum:ident| $finish:expr) => {{
-            let mut index = 0;
-            while index + 4 <= count {
-                let group = std::array::from_fn(|offset| row(index + offset));
+        ($kernel:expr, |$sum:ident| $finish:expr) => {
+            for index in 0..count {
                 // SAFETY: `set` is an instruction set of this processor, so its table may be called.
-                let sums = unsafe { ($kernel.1)(query, group) };
-                for (offset, $sum) in sums.into_iter().enumerate() {
-                    finished(index + offset, $finish);
-                }
-                index += 4;
-            }
-            while index < count {
-                // SAFETY: as above.
-                let [$sum] = unsafe { ($kernel.0)(query, [row(index)]) };
+                let $sum = unsafe { $kernel(query, row(index)) };
                 finished(index, $finish);
-                index += 1;
             }
-        }};
+        };
     }
     match metric {
-        Metric::L2 => each!(table.l2, |sum| f64::from(sum).sqrt()),
-        Metric::L1 => each!(table.l1, |sum| f64::from(sum)),
-        Metric::InnerProduct => each!(table.dot, |sum| -f64::from(sum)),
+        Metric::L2 => each!((table.l2), |sum| f64::from(sum).sqrt()),
+        Metric::L1 => each!((table.l1), |sum| f64::from(sum)),
+        Metric::InnerProduct => each!((table.dot), |sum| -f64::from(sum)),
         Metric::Cosine => {
             let norm = super::squared_norm(query) as f32;
-            each!(table.cosine, |sum| cosine(sum.0, norm, sum.1));
+            each!((table.cosine), |sum| cosine(sum.0, norm, sum.1));
         }
         Metric::Hamming | Metric::Jaccard => (0..count).for_each(|index| finished(index, exact(index))),
     }

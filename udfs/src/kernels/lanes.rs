@@ -1,27 +1,31 @@
 //! The loops of the float kernels, written once for every instruction set.
 //!
 //! [`lane_kernels!`] expands to four sums (inner product, squared difference, absolute difference,
-//! inner product with the row's squared norm) over `R` rows at a time. The invoking module brings
-//! the vector type and its few operations. Several accumulators per row hide the latency of the
-//! multiply-add; four rows at a time reuse each load of the query.
+//! inner product with the row's squared norm) of a query and a row. The invoking module brings the
+//! vector type and its few operations. Four accumulators hide the latency of the multiply-add.
+//!
+//! One row at a time, on purpose: taking four rows at once reuses each load of the query, but its
+//! four interleaved streams defeat the hardware prefetcher and reached a third of the bandwidth.
 
 use half::f16;
 
-/// One sum per row.
-pub(super) type Sums<T, const R: usize> = unsafe fn(&[f32], [&[T]; R]) -> [f32; R];
-/// The inner product and the row's squared norm, per row.
-pub(super) type Cosines<T, const R: usize> = unsafe fn(&[f32], [&[T]; R]) -> [(f32, f32); R];
+/// Accumulators per sum.
+pub(super) const UNROLL: usize = 4;
 
-/// The sums of one instruction set over rows of `T`, one and four rows at a time.
+/// A sum over the components of a query and a row.
+pub(super) type Sum<T> = unsafe fn(&[f32], &[T]) -> f32;
+/// The inner product of a query and a row, and the row's squared norm.
+pub(super) type Cosine<T> = unsafe fn(&[f32], &[T]) -> (f32, f32);
+
+/// The sums of one instruction set over rows of `T`.
 ///
 /// # Safety
-/// A table may be called only on a processor that has its instruction set; [`LaneElement::table`]
-/// hands out no other.
+/// A table may be called only on a processor that has its instruction set.
 pub(super) struct Table<T: 'static> {
-    pub dot: (Sums<T, 1>, Sums<T, 4>),
-    pub l2: (Sums<T, 1>, Sums<T, 4>),
-    pub l1: (Sums<T, 1>, Sums<T, 4>),
-    pub cosine: (Cosines<T, 1>, Cosines<T, 4>),
+    pub dot: Sum<T>,
+    pub l2: Sum<T>,
+    pub l1: Sum<T>,
+    pub cosine: Cosine<T>,
 }
 
 /// A row element with a table of lane kernels. The query is always `f32`.
@@ -52,20 +56,15 @@ lane_element!(f16, float16);
 /// Expands to a module with the four sums over rows of `$row` and their `TABLE`.
 ///
 /// The surrounding module provides `Lane`, `LANES`, `zero`, `multiply_add`, `subtract`, `absolute`,
-/// `add`, `reduce`, the loads of a query and the two loads named here for a row: `load(pointer)`
-/// reads `LANES` elements, `load_tail(pointer, n)` reads `n < LANES` and fills with zeros.
+/// `add`, `reduce`, the loads of a query and the two loads named here for a row: one of a whole
+/// lane, one of fewer elements that fills the rest with zeros.
 macro_rules! lane_kernels {
     ($(#[$feature:meta])* $module:ident, $row:ty, $load:ident, $load_tail:ident) => {
         pub(in crate::kernels) mod $module {
             use super::*;
-            use crate::kernels::lanes::Table;
+            use crate::kernels::lanes::{Table, UNROLL};
 
-            pub(in crate::kernels) static TABLE: Table<$row> = Table {
-                dot: (dot::<1, 4>, dot::<4, 2>),
-                l2: (l2::<1, 4>, l2::<4, 2>),
-                l1: (l1::<1, 4>, l1::<4, 2>),
-                cosine: (cosine::<1, 4>, cosine::<4, 1>),
-            };
+            pub(in crate::kernels) static TABLE: Table<$row> = Table { dot, l2, l1, cosine };
 
             lane_kernels!(@sum $(#[$feature])* dot, $row, $load, $load_tail,
                 |sum, q, x| multiply_add(q, x, sum));
@@ -77,76 +76,49 @@ macro_rules! lane_kernels {
                 |sum, q, x| add(sum, absolute(subtract(q, x))));
 
             $(#[$feature])*
-            fn cosine<const R: usize, const U: usize>(
-                query: &[f32],
-                rows: [&[$row]; R],
-            ) -> [(f32, f32); R] {
-                let length = rows.iter().fold(query.len(), |n, row| n.min(row.len()));
-                let mut dots = [[zero(); U]; R];
-                let mut norms = [[zero(); U]; R];
-                lane_kernels!(@walk length, query, rows, U, $load, $load_tail, |r, u, q, x| {
-                    dots[r][u] = multiply_add(q, x, dots[r][u]);
-                    norms[r][u] = multiply_add(x, x, norms[r][u]);
+            fn cosine(query: &[f32], row: &[$row]) -> (f32, f32) {
+                let (mut dots, mut norms) = ([zero(); UNROLL], [zero(); UNROLL]);
+                lane_kernels!(@walk query, row, $load, $load_tail, |slot, q, x| {
+                    dots[slot] = multiply_add(q, x, dots[slot]);
+                    norms[slot] = multiply_add(x, x, norms[slot]);
                 });
-                let mut sums = [(0.0, 0.0); R];
-                for r in 0..R {
-                    sums[r] = (reduce(&dots[r]), reduce(&norms[r]));
-                }
-                sums
+                (reduce(&dots), reduce(&norms))
             }
         }
     };
     (@sum $(#[$feature:meta])* $name:ident, $row:ty, $load:ident, $load_tail:ident,
         |$sum:ident, $q:ident, $x:ident| $step:expr) => {
         $(#[$feature])*
-        fn $name<const R: usize, const U: usize>(query: &[f32], rows: [&[$row]; R]) -> [f32; R] {
-            let length = rows.iter().fold(query.len(), |n, row| n.min(row.len()));
-            let mut sums = [[zero(); U]; R];
-            lane_kernels!(@walk length, query, rows, U, $load, $load_tail, |r, u, $q, $x| {
-                let $sum = sums[r][u];
-                sums[r][u] = $step;
+        fn $name(query: &[f32], row: &[$row]) -> f32 {
+            let mut sums = [zero(); UNROLL];
+            lane_kernels!(@walk query, row, $load, $load_tail, |slot, $q, $x| {
+                let $sum = sums[slot];
+                sums[slot] = $step;
             });
-            let mut totals = [0.0; R];
-            for r in 0..R {
-                totals[r] = reduce(&sums[r]);
-            }
-            totals
+            reduce(&sums)
         }
     };
-    (@walk $length:ident, $query:ident, $rows:ident, $unroll:ident, $load:ident, $load_tail:ident,
-        |$r:ident, $u:ident, $q:ident, $x:ident| $step:block) => {
-        let mut at = 0;
-        while at + LANES * $unroll <= $length {
-            for $u in 0..$unroll {
-                let offset = at + LANES * $u;
-                // SAFETY: offset + LANES <= length, and every slice has at least length elements.
-                let $q = unsafe { load($query.as_ptr().add(offset)) };
-                for $r in 0..R {
-                    // SAFETY: as above.
-                    let $x = unsafe { $load($rows[$r].as_ptr().add(offset)) };
-                    $step
-                }
-            }
-            at += LANES * $unroll;
-        }
-        while at < $length {
-            let $u = 0;
-            let rest = LANES.min($length - at);
-            let whole = rest == LANES;
-            // SAFETY: at + rest <= length, and every slice has at least length elements.
-            let $q = unsafe {
-                let from = $query.as_ptr().add(at);
-                if whole { load(from) } else { load_tail(from, rest) }
-            };
-            for $r in 0..R {
-                // SAFETY: as above.
-                let $x = unsafe {
-                    let from = $rows[$r].as_ptr().add(at);
-                    if whole { $load(from) } else { $load_tail(from, rest) }
-                };
+    (@walk $query:ident, $row:ident, $load:ident, $load_tail:ident,
+        |$slot:ident, $q:ident, $x:ident| $step:block) => {
+        let length = $query.len().min($row.len());
+        let (query_lanes, query_rest) = $query[..length].as_chunks::<LANES>();
+        let (row_lanes, row_rest) = $row[..length].as_chunks::<LANES>();
+        let (query_rounds, query_lanes) = query_lanes.as_chunks::<UNROLL>();
+        let (row_rounds, row_lanes) = row_lanes.as_chunks::<UNROLL>();
+        for (query_round, row_round) in query_rounds.iter().zip(row_rounds) {
+            for $slot in 0..UNROLL {
+                let ($q, $x) = (load(&query_round[$slot]), $load(&row_round[$slot]));
                 $step
             }
-            at += rest;
+        }
+        for ($slot, (query_lane, row_lane)) in query_lanes.iter().zip(row_lanes).enumerate() {
+            let ($q, $x) = (load(query_lane), $load(row_lane));
+            $step
+        }
+        if !query_rest.is_empty() {
+            let $slot = UNROLL - 1;
+            let ($q, $x) = (load_tail(query_rest), $load_tail(row_rest));
+            $step
         }
     };
 }

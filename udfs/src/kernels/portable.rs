@@ -49,42 +49,26 @@ fn reduce(sums: &[Lane]) -> f32 {
     sums.iter().fold(zero(), |total, sum| add(total, *sum)).iter().sum()
 }
 
-/// # Safety
-/// `from` must be valid for reading [`LANES`] elements.
 #[inline(always)]
-unsafe fn load(from: *const f32) -> Lane {
-    // SAFETY: the caller's promise; an array has the alignment of its element.
-    unsafe { *from.cast::<Lane>() }
+fn load(from: &[f32; LANES]) -> Lane {
+    *from
 }
 
-/// # Safety
-/// `from` must be valid for reading `length < LANES` elements.
 #[inline(always)]
-unsafe fn load_tail(from: *const f32, length: usize) -> Lane {
+fn load_tail(from: &[f32]) -> Lane {
     let mut lane = zero();
-    for (index, slot) in lane.iter_mut().take(length).enumerate() {
-        // SAFETY: index < length, the caller's promise.
-        *slot = unsafe { *from.add(index) };
-    }
+    lane[..from.len()].copy_from_slice(from);
     lane
 }
 
-/// # Safety
-/// As [`load`].
 #[inline(always)]
-unsafe fn load_half(from: *const f16) -> Lane {
-    // SAFETY: the caller's promise; an array has the alignment of its element.
-    unsafe { *from.cast::<[f16; LANES]>() }.map(f16::to_f32)
+fn load_half(from: &[f16; LANES]) -> Lane {
+    from.map(f16::to_f32)
 }
 
-/// # Safety
-/// As [`load_tail`].
 #[inline(always)]
-unsafe fn load_half_tail(from: *const f16, length: usize) -> Lane {
+fn load_half_tail(from: &[f16]) -> Lane {
     let mut lane = zero();
-    for (index, slot) in lane.iter_mut().take(length).enumerate() {
-        // SAFETY: index < length, the caller's promise.
-        *slot = unsafe { *from.add(index) }.to_f32();
-    }
+    lane.iter_mut().zip(from).for_each(|(slot, half)| *slot = half.to_f32());
     lane
 }

@@ -34,7 +34,7 @@ where
     (0..length).map(|_| rng.random()).collect()
 }
 
-/// Seven rows per dimension: one group of four and three single rows.
+/// Seven rows for every dimension around the lane and round lengths.
 fn check_lanes<T: LaneElement + Element<Query = f32>>(convert: impl Fn(f32) -> T) {
     let mut rng = SmallRng::seed_from_u64(7);
     for dim in (0..70).chain([96, 127, 128, 255, 383, 384, 768, 1001]) {

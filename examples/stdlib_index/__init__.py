@@ -1,0 +1,1 @@
+"""An index of Python's standard library: documents, columns and vectors in one Trilith database."""

@@ -23,7 +23,9 @@ DOCUMENTS_PER_COMMIT = 1000
 def build(db: trilith.Database, quick: bool) -> None:
     """Index the standard library anew, in the place of an older index."""
     files = source.modules(quick)
-    found = list({facts["_id"]: facts for facts in source.objects(track(files, "reading modules", len(files)))}.values())
+    found = list(
+        {facts["_id"]: facts for facts in source.objects(track(files, "reading modules", len(files)))}.values()
+    )
     _store_documents(db, found)
     _store_metrics(db, found)
     _store_vectors(db, [facts for facts in found if facts["docstring"]])

@@ -25,7 +25,9 @@ def kill_and_verify(path: str) -> bool:
     with trilith.connect(path) as db:
         opened = time.perf_counter() - begin
         batches = dict(db.sql("SELECT batch, count(*) FROM ledger GROUP BY batch").fetchall())
-    print(f"   opened again in {1000 * opened:.0f} ms; {sum(batches.values()):,} rows of {len(batches)} commits are there")
+    print(
+        f"   opened again in {1000 * opened:.0f} ms; {sum(batches.values()):,} rows of {len(batches)} commits are there"
+    )
     problems = _problems(acknowledged, batches)
     if _counts(path) != before:
         problems.append("the tables that were not written to have changed")
@@ -47,7 +49,9 @@ def _kill_writer(path: str) -> int:
         lines += writer.stdout.readlines()
     complete = [line for line in lines if line.endswith("\n")]
     if len(complete) < COMMITS_BEFORE_KILL:
-        raise RuntimeError(f"the writer stopped by itself after {len(complete)} commits (exit code {writer.returncode})")
+        raise RuntimeError(
+            f"the writer stopped by itself after {len(complete)} commits (exit code {writer.returncode})"
+        )
     return len(complete)
 
 
@@ -55,7 +59,11 @@ def _problems(acknowledged: int, batches: dict[int, int]) -> list[str]:
     lost = [number for number in range(acknowledged) if number not in batches]
     torn = {number: rows for number, rows in batches.items() if rows != ROWS_PER_COMMIT}
     unexpected = [number for number in batches if number > acknowledged]
-    found = (("acknowledged commits are gone", lost), ("commits are there in part", torn), ("unknown commits", unexpected))
+    found = (
+        ("acknowledged commits are gone", lost),
+        ("commits are there in part", torn),
+        ("unknown commits", unexpected),
+    )
     return [f"{what}: {which}" for what, which in found if which]
 
 

@@ -22,12 +22,13 @@ PASSES = 3
 CHUNK = 1024
 
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-STOP = set(
-    "a all also an and any are as at be been but by can do does for from given has have how i if in into is it "
-    "its may must my no not of on only or other self should so some such than that the their then there these "
-    "this to used uses using was we what when where which will with would you your return returns none true false "
-    "default cls args kwargs value object class method function see use".split()
-)
+STOP_WORDS = """
+a all also an and any are as at be been but by can do does for from given has have how i if in into is it
+its may must my no not of on only or other self should so some such than that the their then there these
+this to used uses using was we what when where which will with would you your return returns none true false
+default cls args kwargs value object class method function see use
+"""
+STOP = frozenset(STOP_WORDS.split())
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def _facts(node: Any, path: str, kind: str, module: str, source: Facts) -> Facts
         "kind": kind,
         "name": path.rsplit(".", 1)[-1],
         "module": module,
-        "package": module.split(".")[0],
+        "package": module.partition(".")[0],
         "summary": docstring.strip().partition("\n")[0],
         "docstring": docstring,
         "source": source,

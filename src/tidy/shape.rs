@@ -4,8 +4,8 @@ use super::source::{SourceFile, production};
 
 /// Most lines outside tests, by kind of file. Aim for 150; these are where a split is overdue.
 const LINES_MAX: [(&str, usize); 3] = [("rs", 400), ("py", 300), ("slt", 300)];
-/// Most lines of a table of contents: module doc, `mod`, `pub use`.
-const CONTENTS_LINES_MAX: usize = 150;
+/// Most lines of a table of contents: module doc, `mod`, `pub use`, and the choice between its parts.
+const CONTENTS_LINES_MAX: usize = 200;
 
 /// Files that are too long or have no header.
 pub(super) fn violations(files: &[SourceFile]) -> Vec<String> {
@@ -51,7 +51,7 @@ fn long_and_headless_files_are_caught() {
     assert_eq!(check("src/a.rs", "//! A.\n"), 0);
     assert_eq!(check("src/a.rs", "fn a() {}\n"), 1);
     assert_eq!(check("src/a.rs", &format!("//! A.\n{}", "fn a() {}\n".repeat(400))), 1);
-    assert_eq!(check("src/a/mod.rs", &format!("//! A.\n{}", "mod b;\n".repeat(150))), 1);
+    assert_eq!(check("src/a/mod.rs", &format!("//! A.\n{}", "mod b;\n".repeat(200))), 1);
     assert_eq!(check("python/a.py", "import b\n"), 1);
 }
 

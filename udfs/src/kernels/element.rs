@@ -14,8 +14,8 @@ pub trait Element: Copy + Send + Sync + 'static {
     /// The element type of a query against rows of this type.
     type Query: Copy;
 
-    /// The component of a query nearest to `value`.
-    fn query(value: f64) -> Self::Query;
+    /// `value` as a component of a query: rounded to a float, `None` where an integer type lacks it.
+    fn query(value: f64) -> Option<Self::Query>;
 
     /// The component as a number.
     fn to_f64(self) -> f64;
@@ -36,8 +36,8 @@ pub trait Element: Copy + Send + Sync + 'static {
 impl Element for f32 {
     type Query = f32;
 
-    fn query(value: f64) -> f32 {
-        value as f32
+    fn query(value: f64) -> Option<f32> {
+        Some(value as f32)
     }
 
     fn to_f64(self) -> f64 {
@@ -59,8 +59,8 @@ impl Element for f32 {
 impl Element for f16 {
     type Query = f32;
 
-    fn query(value: f64) -> f32 {
-        value as f32
+    fn query(value: f64) -> Option<f32> {
+        Some(value as f32)
     }
 
     fn to_f64(self) -> f64 {
@@ -80,13 +80,15 @@ impl Element for f16 {
 }
 
 macro_rules! wide_scan {
-    ($element:ty, $query:expr, $bits:expr) => {
+    ($element:ty, $bits:expr) => {
         impl Element for $element {
             type Query = $element;
 
-            fn query(value: f64) -> $element {
-                let convert: fn(f64) -> $element = $query;
-                convert(value)
+            fn query(value: f64) -> Option<$element> {
+                // `as` saturates and cuts off, which the comparison finds out.
+                let nearest = value as $element;
+                (f64::from(nearest) == value || value.is_nan() && f64::from(nearest).is_nan())
+                    .then_some(nearest)
             }
 
             fn to_f64(self) -> f64 {
@@ -113,10 +115,9 @@ macro_rules! wide_scan {
     };
 }
 
-// `as` saturates, which is the nearest value.
-wide_scan!(f64, |value| value, None);
-wide_scan!(i8, |value| value.round() as i8, None);
-wide_scan!(u8, |value| value.round() as u8, Some(packed));
+wide_scan!(f64, None);
+wide_scan!(i8, None);
+wide_scan!(u8, Some(packed));
 
 /// The set metrics take bytes for eight components each.
 fn packed(metric: Metric, a: &[u8], b: &[u8]) -> Option<f64> {
@@ -185,7 +186,7 @@ pub(super) fn scan_lanes<T: LaneElement + Element<Query = f32>>(
         Metric::L1 => each!((table.l1), |sum| f64::from(sum)),
         Metric::InnerProduct => each!((table.dot), |sum| -f64::from(sum)),
         Metric::Cosine => {
-            let norm = super::squared_norm(query) as f32;
+            let norm = super::dot(query, query);
             each!((table.cosine), |sum| cosine(sum.0, norm, sum.1));
         }
         Metric::Hamming | Metric::Jaccard => (0..count).for_each(|index| finished(index, exact(index))),

@@ -1,0 +1,127 @@
+//! The operators of vectors and documents, and field access into documents.
+//!
+//! `<->` `<#>` `<=>` `<+>` `<~>` `<%>` are pgvector's distances, `->` `->>` `@>` PostgreSQL's JSON
+//! operators; `doc['a'][0]` and `doc.a.b` are `->` chains. `<=>` stays null-safe equality unless
+//! an operand is a vector. A chain of steps becomes one call, so nothing is built in between.
+
+use crate::document::{self, DocumentFunction, is_variant};
+use crate::vector;
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Column, DFSchema, Result, TableReference};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, lit};
+
+/// Plans the operators and the field access of this crate.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct TrilithPlanner;
+
+impl ExprPlanner for TrilithPlanner {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let Some(distance) = distance(&expr, schema) {
+            return Ok(PlannerResult::Planned(distance.call(vec![expr.left, expr.right])));
+        }
+        Ok(match document_call(&expr, schema) {
+            Some(DocumentCall::Step(function)) => {
+                PlannerResult::Planned(step(function, expr.left, expr.right))
+            }
+            Some(DocumentCall::Contains) => {
+                PlannerResult::Planned(document::json_contains().call(vec![expr.left, expr.right]))
+            }
+            Some(DocumentCall::Contained) => {
+                PlannerResult::Planned(document::json_contains().call(vec![expr.right, expr.left]))
+            }
+            None => PlannerResult::Original(expr),
+        })
+    }
+
+    fn plan_field_access(
+        &self,
+        expr: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        if !expr.expr.get_type(schema).is_ok_and(|data_type| is_variant(&data_type)) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let RawFieldAccessExpr { field_access, expr } = expr;
+        let key = match field_access {
+            GetFieldAccess::NamedStructField { name } => lit(name),
+            GetFieldAccess::ListIndex { key } => *key,
+            range => return Ok(PlannerResult::Original(RawFieldAccessExpr { field_access: range, expr })),
+        };
+        Ok(PlannerResult::Planned(step(document::json_get(), expr, key)))
+    }
+
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested_names: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        if !is_variant(field.data_type()) {
+            return Ok(PlannerResult::Original(Vec::new()));
+        }
+        let column = Expr::Column(Column::from((qualifier, field)));
+        let steps = nested_names.iter().map(|name| lit(name.as_str()));
+        Ok(PlannerResult::Planned(
+            steps.fold(column, |document, key| step(document::json_get(), document, key)),
+        ))
+    }
+}
+
+fn distance(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<ScalarUDF> {
+    let is_vector = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| vector::is_vector(&data_type));
+    match &expr.op {
+        BinaryOperator::LtDashGt => Some(vector::l2_distance()),
+        BinaryOperator::Spaceship if is_vector(&expr.left) || is_vector(&expr.right) => {
+            Some(vector::cosine_distance())
+        }
+        BinaryOperator::Custom(operator) => match operator.as_str() {
+            "<->" => Some(vector::l2_distance()),
+            "<#>" => Some(vector::negative_inner_product()),
+            "<+>" => Some(vector::l1_distance()),
+            "<~>" => Some(vector::hamming_distance()),
+            "<%>" => Some(vector::jaccard_distance()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+enum DocumentCall {
+    Step(ScalarUDF),
+    Contains,
+    Contained,
+}
+
+fn document_call(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<DocumentCall> {
+    let data_type = |side: &Expr| side.get_type(schema).ok();
+    let left = data_type(&expr.left)?;
+    let is_document = is_variant(&left) || is_text(&left);
+    match expr.op {
+        BinaryOperator::Arrow if is_document => Some(DocumentCall::Step(document::json_get())),
+        BinaryOperator::LongArrow if is_document => Some(DocumentCall::Step(document::json_as_text())),
+        BinaryOperator::AtArrow if is_variant(&left) => Some(DocumentCall::Contains),
+        BinaryOperator::ArrowAt if is_variant(&data_type(&expr.right)?) => Some(DocumentCall::Contained),
+        _ => None,
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// `function(document, key)`, continuing the chain if the document is itself a `json_get`.
+fn step(function: ScalarUDF, document: Expr, key: Expr) -> Expr {
+    let mut arguments = match document {
+        Expr::ScalarFunction(ScalarFunction { func, args }) if is_json_get(&func) => args,
+        other => vec![other],
+    };
+    arguments.push(key);
+    function.call(arguments)
+}
+
+fn is_json_get(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<DocumentFunction>().is_some() && function.name() == "json_get"
+}

@@ -1,0 +1,115 @@
+//! Columns of one batch: verified, decoded, and on mapped storage kept for the next reader.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::ArrayRef;
+use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::datatypes::SchemaRef;
+
+use super::frame::{Fault, Frame};
+use super::key_column::KeyColumn;
+use super::reader::SstReader;
+use crate::common::{Error, Result};
+
+/// What is decoded of one batch.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    columns: Box<[OnceLock<ArrayRef>]>,
+    pub(super) key: OnceLock<KeyColumn>,
+}
+
+impl Decoded {
+    pub(super) fn new(schema: &SchemaRef) -> Self {
+        let columns = schema.fields().iter().map(|_| OnceLock::new()).collect();
+        Self { columns, key: OnceLock::new() }
+    }
+}
+
+impl SstReader {
+    /// Columns of a batch, in the order asked for.
+    pub(super) fn read_columns(&self, batch: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        if batch >= self.num_batches() {
+            return Err(Error::invalid(
+                format!("batch {batch}"),
+                format!("the file has {}", self.num_batches()),
+            ));
+        }
+        let missing = |column: &usize| Error::Internal(format!("column {column} was not decoded"));
+        let Some(slot) = self.decoded.get(batch) else {
+            let (indices, arrays) = self.decode_columns(batch, columns.to_vec())?;
+            let found = |column: &usize| indices.binary_search(column).ok().map(|at| Arc::clone(&arrays[at]));
+            return columns.iter().map(|column| found(column).ok_or_else(|| missing(column))).collect();
+        };
+        let kept = slot.get_or_init(|| Decoded::new(&self.schema));
+        let absent = |column: &&usize| kept.columns.get(**column).is_some_and(|slot| slot.get().is_none());
+        let absent: Vec<usize> = columns.iter().filter(absent).copied().collect();
+        if !absent.is_empty() {
+            let (indices, arrays) = self.decode_columns(batch, absent)?;
+            for (column, array) in indices.iter().zip(arrays) {
+                // Another reader may have been first; both decoded the same verified bytes.
+                let _ = kept.columns[*column].set(array);
+            }
+        }
+        let found = |column: &usize| kept.columns.get(*column).and_then(OnceLock::get).cloned();
+        columns.iter().map(|column| found(column).ok_or_else(|| missing(column))).collect()
+    }
+
+    /// Decodes columns afresh; returns them with their positions, ascending and without repeats.
+    pub(super) fn decode_columns(
+        &self,
+        batch: usize,
+        mut columns: Vec<usize>,
+    ) -> Result<(Vec<usize>, Vec<ArrayRef>)> {
+        columns.sort_unstable();
+        columns.dedup();
+        if columns.is_empty() {
+            return Ok((columns, vec![]));
+        }
+        let block = &self.sum.batches[batch];
+        let fault = |fault: Fault| self.file.corrupt(block.offset, format!("batch {batch}: {fault}"));
+        let body_start = block.offset + u64::from(block.meta_len);
+        let rows = self.batch_rows(batch);
+        let meta = self.file.read(block.offset..body_start)?;
+        let frame = Frame::parse(meta, block, rows.end - rows.start, &self.schema).map_err(fault)?;
+        let body = self.read_body(body_start, block.body_len, &frame, &columns)?;
+        let arrays = frame.decode(&body, &self.schema, &columns).map_err(fault)?;
+        Ok((columns, arrays))
+    }
+
+    /// A body whose bytes are verified, and present, at least where `columns` lie.
+    fn read_body(&self, start: u64, len: u64, frame: &Frame, columns: &[usize]) -> Result<Buffer> {
+        let needed = merged(columns.iter().filter_map(|column| frame.columns.get(*column).cloned()));
+        let needed_len: usize = needed.iter().map(Range::len).sum();
+        let at = |range: &Range<usize>| start + range.start as u64..start + range.end as u64;
+        if self.file.is_mapped() {
+            for range in &needed {
+                self.file.read(at(range))?;
+            }
+            return self.file.mapped(start..start + len);
+        }
+        if needed_len as u64 >= len / 2 {
+            return self.file.read(start..start + len);
+        }
+        // The rest stays zero: pages that nothing touches cost address space, not memory.
+        let mut body = MutableBuffer::from_len_zeroed(len as usize);
+        for range in needed {
+            body.as_slice_mut()[range.clone()].copy_from_slice(&self.file.read(at(&range))?);
+        }
+        Ok(body.into())
+    }
+}
+
+/// Ranges in ascending order, neighbours joined.
+fn merged(ranges: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end && range.start >= last.start => {
+                last.end = last.end.max(range.end)
+            }
+            _ => merged.push(range),
+        }
+    }
+    merged
+}

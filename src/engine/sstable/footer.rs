@@ -1,0 +1,49 @@
+//! The footer of the data file: its schema, and a second opinion on where its batches lie.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::ipc::convert::fb_to_schema;
+use arrow::ipc::{Endianness, Footer, MetadataVersion, root_as_footer};
+
+use super::file::VerifiedFile;
+use crate::common::Result;
+use crate::format::sum::BatchBlock;
+
+const MAGIC: &[u8] = b"ARROW1";
+/// Length of the footer, then the magic.
+const TAIL_LEN: u64 = 10;
+
+/// Columns of the file, once the footer agrees with the companion.
+pub(super) fn read_schema(file: &VerifiedFile, batches: &[BatchBlock]) -> Result<SchemaRef> {
+    let damaged = |what: &str| file.corrupt(file.len().saturating_sub(TAIL_LEN), what);
+    let tail_start =
+        file.len().checked_sub(TAIL_LEN).ok_or_else(|| damaged("it is too short for an Arrow file"))?;
+    let tail = file.read(tail_start..file.len())?;
+    let Some((len, MAGIC)) = tail.split_first_chunk::<4>() else {
+        return Err(damaged("it does not end as an Arrow file"));
+    };
+    let len = u64::try_from(i32::from_le_bytes(*len)).ok().and_then(|len| tail_start.checked_sub(len));
+    let start = len.ok_or_else(|| damaged("its footer is longer than the file"))?;
+    let bytes = file.read(start..tail_start)?;
+    let footer =
+        root_as_footer(&bytes).map_err(|error| damaged(&format!("its footer is not one: {error}")))?;
+    schema_of(&footer, batches).ok_or_else(|| damaged("its footer and its companion disagree"))
+}
+
+fn schema_of(footer: &Footer<'_>, batches: &[BatchBlock]) -> Option<SchemaRef> {
+    let blocks = footer.recordBatches()?;
+    let alike = blocks.len() == batches.len()
+        && blocks.iter().zip(batches).all(|(stated, batch)| {
+            u64::try_from(stated.offset()) == Ok(batch.offset)
+                && u32::try_from(stated.metaDataLength()) == Ok(batch.meta_len)
+                && u64::try_from(stated.bodyLength()) == Ok(batch.body_len)
+        });
+    let schema = footer.schema()?;
+    let readable = footer.version() == MetadataVersion::V5
+        && schema.endianness() == Endianness::Little
+        && schema.fields().is_some()
+        && footer.dictionaries().is_none_or(|dictionaries| dictionaries.is_empty());
+    // Labels of one file must not make batches of two files look different.
+    (alike && readable).then(|| Arc::new(Schema::new(fb_to_schema(schema).fields)))
+}

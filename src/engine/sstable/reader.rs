@@ -1,0 +1,238 @@
+//! Reads one SSTable.
+//!
+//! Opening verifies the companion and the data file's footer and nothing else; every later read verifies
+//! the blocks it touches. On mapped storage a column of a batch is decoded and fully validated once, by
+//! reference, and kept, so that a second read costs a few reference counts.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow::datatypes::SchemaRef;
+
+use super::columns::Decoded;
+use super::file::VerifiedFile;
+use super::info::{KeySpec, SstInfo};
+use super::key_column::KeyColumn;
+use crate::common::{ColumnId, DatabaseId, Error, Result, RowId};
+use crate::format::key::KeyCodec;
+use crate::format::layout;
+use crate::format::row_ids::RowIdRuns;
+use crate::format::stats::ColumnStats;
+use crate::format::sum::{self, Lookup, Sum};
+use crate::format::table::COLUMN_ID_KEY;
+use crate::io::Storage;
+
+/// An open SSTable.
+#[derive(Debug)]
+pub struct SstReader {
+    pub(super) info: SstInfo,
+    pub(super) file: VerifiedFile,
+    pub(super) sum: Sum,
+    pub(super) companion: Arc<dyn crate::io::FileReader>,
+    pub(super) schema: SchemaRef,
+    pub(super) key: Option<Key>,
+    /// What is decoded of each batch; only on mapped storage.
+    pub(super) decoded: Box<[OnceLock<Decoded>]>,
+}
+
+/// The key of this file's rows.
+#[derive(Debug)]
+pub(super) struct Key {
+    columns: Vec<usize>,
+    spec: KeySpec,
+}
+
+impl SstReader {
+    /// Opens the SSTable that the manifest describes as `info`; `key` for a keyed table.
+    ///
+    /// # Errors
+    /// `Corrupt` when the companion, the footer or either length is not what was written.
+    pub fn open(
+        storage: &dyn Storage,
+        database: DatabaseId,
+        info: &SstInfo,
+        key: Option<KeySpec>,
+    ) -> Result<Self> {
+        let path = layout::sum(info.file);
+        let companion = storage.open(&path)?;
+        let sum = read_sum(&*companion, database, info)?;
+        let data = storage.open(&layout::sst(info.file))?;
+        let file = VerifiedFile::new(data, info.data_len, sum.blocks.clone())?;
+        let schema = super::footer::read_schema(&file, &sum.batches)?;
+        let key = key.map(|spec| Key::resolve(spec, &schema, &file)).transpose()?;
+        if key.is_some() != matches!(sum.lookup, Lookup::Keys { .. }) {
+            return Err(Error::corrupt(
+                path,
+                0,
+                "the catalog and the file disagree on whether rows have a key",
+            ));
+        }
+        let decoded =
+            (0..if file.is_mapped() { sum.batches.len() } else { 0 }).map(|_| OnceLock::new()).collect();
+        Ok(Self { info: info.clone(), file, sum, companion, schema, key, decoded })
+    }
+
+    /// What the manifest says of it.
+    #[must_use]
+    pub fn info(&self) -> &SstInfo {
+        &self.info
+    }
+
+    /// Columns of the file; each field carries its column id as metadata.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Position of a column in the file.
+    #[must_use]
+    pub fn column_index(&self, id: ColumnId) -> Option<usize> {
+        column_index(&self.schema, id)
+    }
+
+    /// Bytes of both files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.info.data_len + self.info.sum_len
+    }
+
+    /// Confirms that the data file still has its length. Columns that are kept point into its mapping, which
+    /// a file cut short by somebody else would turn into a signal: ask before a scan.
+    ///
+    /// # Errors
+    /// `Corrupt` when it has not.
+    pub fn check_len(&self) -> Result<()> {
+        self.file.check_len()
+    }
+
+    /// Number of Arrow batches.
+    #[must_use]
+    pub fn num_batches(&self) -> usize {
+        self.sum.batches.len()
+    }
+
+    /// Rows of the file that batch `batch` holds; empty when there is no such batch.
+    #[must_use]
+    pub fn batch_rows(&self, batch: usize) -> Range<u64> {
+        let end = |i: usize| self.sum.batches.get(i).map_or(self.info.rows, |block| block.end_row);
+        let start = batch.checked_sub(1).map_or(0, end);
+        start..end(batch).max(start)
+    }
+
+    /// The batch that holds a row of the file.
+    #[must_use]
+    pub fn batch_of_row(&self, row: u64) -> usize {
+        self.sum.batches.partition_point(|block| block.end_row <= row)
+    }
+
+    /// Zone maps of a column; none for types without an order.
+    #[must_use]
+    pub fn stats(&self, column: usize) -> Option<ColumnStats> {
+        self.sum.zones.column(column)
+    }
+
+    /// Columns of one batch, in the order of `projection`; all columns for `None`.
+    ///
+    /// # Errors
+    /// `Corrupt` when a block under these columns is not what was written; `Invalid` for a batch or column
+    /// that is not there.
+    pub fn read_batch(&self, batch: usize, projection: Option<&[usize]>) -> Result<RecordBatch> {
+        let rows = self.batch_rows(batch);
+        let options = RecordBatchOptions::new().with_row_count(Some((rows.end - rows.start) as usize));
+        let (schema, columns) = match projection {
+            Some(columns) => (Arc::new(self.schema.project(columns)?), self.read_columns(batch, columns)?),
+            None => {
+                let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+                (Arc::clone(&self.schema), self.read_columns(batch, &all)?)
+            }
+        };
+        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+    }
+
+    /// Row ids of some rows; empty for a keyed table.
+    #[must_use]
+    pub fn row_ids(&self, rows: Range<u64>) -> UInt64Array {
+        self.row_id_runs().map_or_else(|| UInt64Array::from(Vec::<u64>::new()), |runs| runs.ids(rows))
+    }
+
+    /// Runs of row ids; none for a keyed table.
+    #[must_use]
+    pub fn row_id_runs(&self) -> Option<&RowIdRuns> {
+        match &self.sum.lookup {
+            Lookup::RowIds(runs) => Some(runs),
+            Lookup::Keys { .. } => None,
+        }
+    }
+
+    /// Row with this id; none for a keyed table.
+    #[must_use]
+    pub fn find_row_id(&self, id: RowId) -> Option<u64> {
+        self.row_id_runs()?.find(id)
+    }
+
+    /// The key columns of one batch, ready to be searched.
+    pub(super) fn with_key_column<T>(&self, batch: usize, act: impl FnOnce(&KeyColumn) -> T) -> Result<T> {
+        let key = self
+            .key
+            .as_ref()
+            .ok_or_else(|| Error::Internal("a keyless SSTable was asked for a key".into()))?;
+        let kept = self.decoded.get(batch).map(|slot| slot.get_or_init(|| Decoded::new(&self.schema)));
+        if let Some(column) = kept.and_then(|decoded| decoded.key.get()) {
+            return Ok(act(column));
+        }
+        let columns = self.read_columns(batch, &key.columns)?;
+        let column = KeyColumn::new(columns, key.codec());
+        Ok(match kept {
+            Some(decoded) => act(decoded.key.get_or_init(|| column)),
+            None => act(&column),
+        })
+    }
+}
+
+impl Key {
+    /// The key columns among all columns of the file.
+    pub(super) fn columns_of(&self, all: &[ArrayRef]) -> Vec<ArrayRef> {
+        self.columns.iter().map(|column| Arc::clone(&all[*column])).collect()
+    }
+
+    pub(super) fn codec(&self) -> Arc<KeyCodec> {
+        Arc::clone(&self.spec.codec)
+    }
+
+    fn resolve(spec: KeySpec, schema: &SchemaRef, file: &VerifiedFile) -> Result<Self> {
+        let index = |id: &ColumnId| {
+            column_index(schema, *id)
+                .ok_or_else(|| file.corrupt(0, format!("it lacks the key column with id {id}")))
+        };
+        let columns = spec.columns.iter().map(index).collect::<Result<_>>()?;
+        Ok(Self { columns, spec })
+    }
+}
+
+fn column_index(schema: &SchemaRef, id: ColumnId) -> Option<usize> {
+    let id = id.to_string();
+    schema.fields().iter().position(|field| field.metadata().get(COLUMN_ID_KEY) == Some(&id))
+}
+
+/// The whole companion, verified against the manifest.
+pub(super) fn read_sum(
+    file: &dyn crate::io::FileReader,
+    database: DatabaseId,
+    info: &SstInfo,
+) -> Result<Sum> {
+    let path = file.path();
+    if file.len() != info.sum_len {
+        let what = format!("it has {} bytes, the manifest says {}", file.len(), info.sum_len);
+        return Err(Error::corrupt(path, file.len().min(info.sum_len), what));
+    }
+    file.check_len()?;
+    let bytes = file.read(0..info.sum_len)?;
+    let (sum, hash) = sum::decode(path, database, info.file, &bytes)?;
+    let header = (sum.header.table, sum.header.rows, sum.header.data_len);
+    if hash != info.sum_hash || header != (info.table, info.rows, info.data_len) {
+        let what = format!("its hash is {hash}, the manifest says {}", info.sum_hash);
+        return Err(Error::corrupt(path, 0, what));
+    }
+    Ok(sum)
+}

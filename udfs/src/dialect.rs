@@ -7,11 +7,10 @@
 //! dialect, whose identity this one takes, so that the parser's own checks for it still hold.
 
 use datafusion::common::{Result, plan_datafusion_err, plan_err};
-use datafusion::logical_expr::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::logical_expr::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::logical_expr::sqlparser::parser::{Parser, ParserError};
-use datafusion::logical_expr::sqlparser::tokenizer::{Token, TokenWithSpan};
-use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::logical_expr::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement};
 use std::any::TypeId;
 use std::collections::VecDeque;
 
@@ -29,7 +28,7 @@ pub struct TrilithDialect;
 /// # Errors
 /// If the text is not SQL of this dialect, or is nested too deeply.
 pub fn parse_statements(sql: &str) -> Result<VecDeque<Statement>> {
-    DFParserBuilder::new(sql).with_dialect(&TrilithDialect).build()?.parse_statements()
+    parser(sql)?.parse_statements()
 }
 
 /// Parses exactly one statement.
@@ -44,27 +43,45 @@ pub fn parse(sql: &str) -> Result<Statement> {
     statements.pop_front().ok_or_else(|| plan_datafusion_err!("the SQL text holds no statement"))
 }
 
-/// The distance operator that the next tokens are, and how many they are.
-fn distance_operator(parser: &Parser) -> Option<(BinaryOperator, usize)> {
-    let tokens = parser.peek_tokens_ref::<3>();
-    let custom = |name: &str| BinaryOperator::Custom(name.to_string());
-    let [first, second, third] = tokens;
-    if first.token != Token::Lt || !adjacent(first, second) {
-        return None;
-    }
-    match (&second.token, &third.token) {
-        (Token::Arrow, _) => Some((BinaryOperator::LtDashGt, 2)),
-        (Token::HashArrow, _) => Some((custom("<#>"), 2)),
-        (Token::Plus, Token::Gt) if adjacent(second, third) => Some((custom("<+>"), 3)),
-        (Token::Tilde, Token::Gt) if adjacent(second, third) => Some((custom("<~>"), 3)),
-        (Token::Mod, Token::Gt) if adjacent(second, third) => Some((custom("<%>"), 3)),
-        _ => None,
-    }
+/// A parser at the start of `sql`, for those who read a statement of their own first.
+///
+/// # Errors
+/// If a token is malformed, such as a text without its closing quote.
+pub fn parser(sql: &str) -> Result<DFParser<'static>> {
+    DFParserBuilder::new(tokenize(sql)?).with_dialect(&TrilithDialect).build()
 }
 
-/// Whether nothing stands between two tokens.
-fn adjacent(left: &TokenWithSpan, right: &TokenWithSpan) -> bool {
-    left.span.end == right.span.start
+/// The tokens of `sql`, the distance operators as one token each.
+///
+/// # Errors
+/// If a token is malformed, such as a text without its closing quote.
+pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
+    let tokens = Tokenizer::new(&TrilithDialect, sql).tokenize_with_location().map_err(ParserError::from)?;
+    let mut rest = tokens.as_slice();
+    let mut merged = Vec::with_capacity(tokens.len());
+    while let [first, after @ ..] = rest {
+        let (operator, length) = distance_operator(rest).unzip();
+        let token = operator.map_or_else(
+            || first.clone(),
+            |operator| TokenWithSpan::new(Token::CustomBinaryOperator(operator.to_string()), first.span),
+        );
+        merged.push(token);
+        rest = length.map_or(after, |length| &rest[length..]);
+    }
+    Ok(merged)
+}
+
+/// The distance operator that `tokens` start with, and how many they are.
+fn distance_operator(tokens: &[TokenWithSpan]) -> Option<(&'static str, usize)> {
+    let token = |index: usize| tokens.get(index).map(|token| &token.token);
+    match (token(0)?, token(1)?, token(2)) {
+        (Token::Lt, Token::Arrow, _) => Some(("<->", 2)),
+        (Token::Lt, Token::HashArrow, _) => Some(("<#>", 2)),
+        (Token::Lt, Token::Plus, Some(Token::Gt)) => Some(("<+>", 3)),
+        (Token::Lt, Token::Tilde, Some(Token::Gt)) => Some(("<~>", 3)),
+        (Token::Lt, Token::Mod, Some(Token::Gt)) => Some(("<%>", 3)),
+        _ => None,
+    }
 }
 
 macro_rules! as_in_generic {
@@ -93,21 +110,13 @@ impl Dialect for TrilithDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        if distance_operator(parser).is_some() {
-            return Some(Ok(DISTANCE));
-        }
         match parser.peek_token_ref().token {
-            Token::Spaceship | Token::AtArrow | Token::ArrowAt => Some(Ok(DISTANCE)),
+            Token::CustomBinaryOperator(_) | Token::Spaceship | Token::AtArrow | Token::ArrowAt => {
+                Some(Ok(DISTANCE))
+            }
             Token::Arrow | Token::LongArrow => Some(Ok(STEP)),
             _ => None,
         }
-    }
-
-    fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
-        let (op, tokens) = distance_operator(parser)?;
-        (0..tokens).for_each(|_| parser.advance_token());
-        let right = parser.parse_subexpr(DISTANCE);
-        Some(right.map(|right| Expr::BinaryOp { left: Box::new(left.clone()), op, right: Box::new(right) }))
     }
 
     as_in_generic!(
@@ -187,9 +196,11 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use datafusion::logical_expr::sqlparser::ast::Expr;
 
     fn shown(expression: &str) -> String {
-        let mut parser = Parser::new(&TrilithDialect).try_with_sql(expression).unwrap();
+        let tokens = tokenize(expression).unwrap();
+        let mut parser = Parser::new(&TrilithDialect).with_tokens_with_locations(tokens);
         parenthesized(&parser.parse_expr().unwrap())
     }
 
@@ -214,7 +225,7 @@ mod tests {
             ("d->'a'->>'b' = 'x'", "(((d -> 'a') ->> 'b') = 'x')"),
             ("d->'a' + 1 * 2", "((d -> 'a') + (1 * 2))"),
             ("d @> x = true", "((d @> x) = true)"),
-            ("a < - b", "(a < - b)"),
+            ("a < - b", "(a < -b)"),
             ("a < -1", "(a < -1)"),
             ("a % b > c", "((a % b) > c)"),
         ] {
@@ -225,11 +236,7 @@ mod tests {
     #[test]
     fn an_operator_is_written_without_spaces() {
         for sql in ["a < -> b", "a < # > b", "a <+ > b", "a < %> b"] {
-            let parsed = Parser::new(&TrilithDialect).try_with_sql(sql).and_then(|mut parser| {
-                parser.parse_expr()?;
-                parser.expect_token(&Token::EOF)
-            });
-            assert!(parsed.is_err(), "{sql}");
+            assert!(parse(&format!("SELECT {sql}")).is_err(), "{sql}");
         }
     }
 

@@ -73,7 +73,6 @@ impl ExprPlanner for TrilithPlanner {
 fn distance(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<ScalarUDF> {
     let is_vector = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| vector::is_vector(&data_type));
     match &expr.op {
-        BinaryOperator::LtDashGt => Some(vector::l2_distance()),
         BinaryOperator::Spaceship if is_vector(&expr.left) || is_vector(&expr.right) => {
             Some(vector::cosine_distance())
         }

@@ -1,20 +1,17 @@
 //! JSON text to VARIANT and back: `parse_json(text)` and `to_json(document)`.
 //!
-//! Integers beyond 64 bits signed become decimals while they fit in 38 digits, other numbers
-//! doubles. Of a key that occurs twice the last value stays. Nesting deeper than 128 is refused.
+//! The text itself is read in `parser`; this file is about columns of it.
 
 use super::documents::Documents;
 use super::function::{Call, DocumentFunction, Returns};
+use super::parser::append_json;
 use arrow::array::{ArrayRef, AsArray, StringBuilder, StructArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
-use parquet_variant::{ObjectFieldBuilder, Variant, VariantBuilderExt, VariantDecimal16};
 use parquet_variant_compute::{VariantArray, VariantArrayBuilder};
 use parquet_variant_json::VariantToJson;
-use serde_json::{Number, Value};
 use std::sync::Arc;
 
 /// `parse_json(text)`: the text as VARIANT.
@@ -41,7 +38,7 @@ pub fn variant_array_from_json<'a>(texts: impl IntoIterator<Item = Option<&'a st
     let mut builder = VariantArrayBuilder::new(0);
     for text in texts {
         match text {
-            Some(text) => append_json(&parse(text)?, &mut builder)?,
+            Some(text) => append_json(text, &mut builder)?,
             None => builder.append_null(),
         }
     }
@@ -77,57 +74,4 @@ fn json_text(documents: &Documents) -> Result<ArrayRef> {
         }
     }
     Ok(Arc::new(texts.finish()))
-}
-
-fn parse(text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|error| {
-        let head: String = text.chars().take(60).collect();
-        exec_datafusion_err!("invalid JSON '{head}': {error}")
-    })
-}
-
-/// Appends a JSON value to any variant builder.
-///
-/// # Errors
-/// If the builder refuses the value, or a number is none that a VARIANT can hold.
-pub fn append_json(json: &Value, builder: &mut impl VariantBuilderExt) -> Result<(), ArrowError> {
-    match json {
-        Value::Null => builder.append_value(Variant::Null),
-        Value::Bool(boolean) => builder.append_value(*boolean),
-        Value::Number(number) => builder.append_value(number_value(number)?),
-        Value::String(string) => builder.append_value(string.as_str()),
-        Value::Array(items) => {
-            let mut list = builder.try_new_list()?;
-            for item in items {
-                append_json(item, &mut list)?;
-            }
-            list.finish();
-        }
-        Value::Object(fields) => {
-            let mut object = builder.try_new_object()?;
-            for (name, value) in fields {
-                append_json(value, &mut ObjectFieldBuilder::new(name, &mut object))?;
-            }
-            object.finish();
-        }
-    }
-    Ok(())
-}
-
-/// The narrowest integer that holds the number, or a decimal, or a double.
-fn number_value(number: &Number) -> Result<Variant<'static, 'static>, ArrowError> {
-    if let Some(integer) = number.as_i64() {
-        return Ok(i8::try_from(integer)
-            .map(Variant::from)
-            .or_else(|_| i16::try_from(integer).map(Variant::from))
-            .or_else(|_| i32::try_from(integer).map(Variant::from))
-            .unwrap_or_else(|_| Variant::from(integer)));
-    }
-    if let Some(integer) = number.as_u64() {
-        return Ok(VariantDecimal16::try_new(i128::from(integer), 0)?.into());
-    }
-    let double = number
-        .as_f64()
-        .ok_or_else(|| ArrowError::ParseError(format!("{number} is no number a VARIANT can hold")))?;
-    Ok(double.into())
 }

@@ -14,6 +14,7 @@ mod json;
 mod keys;
 pub mod layout;
 mod measure;
+mod parser;
 mod scalar;
 mod text;
 mod to_variant;
@@ -27,8 +28,9 @@ pub use contains::json_contains;
 pub use documents::Documents;
 pub use function::DocumentFunction;
 pub use get::{json_as_text, json_get};
-pub use json::{append_json, variant_array_from_json, variant_to_json};
+pub use json::{variant_array_from_json, variant_to_json};
 pub use layout::{is_variant, variant_data_type, variant_field};
+pub use parser::append_json;
 
 use datafusion::logical_expr::ScalarUDF;
 

@@ -63,7 +63,7 @@ impl Fences {
         let wanted = prefix(key);
         let tail = &self.prefixes[from.min(self.prefixes.len())..];
         let low = from + tail.partition_point(|p| *p < wanted);
-        let same = self.prefixes[low..].iter().take_while(|p| **p == wanted).count();
+        let same = self.prefixes[low..].partition_point(|p| *p == wanted);
         let within = self.firsts[low..low + same].partition_point(|first| first.as_ref() <= key);
         (low + within).checked_sub(1)
     }

@@ -1,0 +1,84 @@
+//! Settings of an engine: plain data, no components.
+
+use std::str::FromStr;
+
+use super::Error;
+
+/// When a commit is acknowledged; named in every published figure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// Held in process memory; lost when the process ends.
+    None,
+    /// Handed to the operating system: survives `kill -9`, not a power cut.
+    Buffered,
+    /// On disk, in a sync shared with concurrent commits. The default.
+    #[default]
+    Group,
+    /// On disk, in a sync of its own.
+    Strict,
+}
+
+impl Durability {
+    /// The name accepted by [`Durability::from_str`].
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Buffered => "buffered",
+            Self::Group => "group",
+            Self::Strict => "strict",
+        }
+    }
+}
+
+impl FromStr for Durability {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        [Self::None, Self::Buffered, Self::Group, Self::Strict]
+            .into_iter()
+            .find(|level| level.name() == text)
+            .ok_or_else(|| {
+                Error::invalid(format!("durability {text:?}"), "use one of none, buffered, group, strict")
+            })
+    }
+}
+
+/// How an engine is opened. Byte counts unless the name says otherwise.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Durability of commits that do not name their own.
+    pub durability: Durability,
+    /// Refuse every write and take no lock.
+    pub read_only: bool,
+    /// Create the database when the path holds none.
+    pub create: bool,
+    /// Read sealed files through a memory map after verifying them; otherwise by `pread`, verified each time.
+    pub mmap: bool,
+    /// Memtable bytes, over all tables, at which a flush starts.
+    pub memtable_bytes: usize,
+    /// Appends of at least this many bytes skip the log and are written as sorted files at once.
+    pub direct_append_bytes: usize,
+    /// Rows in one Arrow batch of an SSTable.
+    pub batch_rows: usize,
+    /// Bytes at which a flush, a bulk append or a compaction starts a new SSTable.
+    pub file_bytes: usize,
+    /// Flush and compact in a background thread. Off in deterministic tests, which call `maintain`.
+    pub background: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Group,
+            read_only: false,
+            create: true,
+            mmap: true,
+            memtable_bytes: 64 << 20,
+            direct_append_bytes: 8 << 20,
+            batch_rows: 8192,
+            file_bytes: 128 << 20,
+            background: true,
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! A bulk write of any length as one commit, in bounded memory.
+//!
+//! Little input goes through the log like every commit. Once it passes `direct_append_bytes`, rows are sorted in
+//! runs and written as SSTables at once, without a log: the manifest that names the files is the commit. Until then
+//! the files are orphans that nobody reads.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, BinaryArray, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take, take_record_batch};
+use roaring::RoaringBitmap;
+
+use super::batch::{WriteBatch, duplicate, encode_keys};
+use super::commit::row_ids;
+use super::conform::conform;
+use super::core::Core;
+use super::maintenance::record_files;
+use super::view::TableView;
+use crate::common::{Error, Result, RowId, SeqNo};
+use crate::format::table::{TableDef, TableName};
+use crate::lsm::{Output, TableFile, TableState};
+use crate::memtable::{ChunkKeys, MemTable};
+use crate::sstable::SstInfo;
+
+/// What happens to a key that is there already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteMode {
+    /// It is an error.
+    Insert,
+    /// The new row replaces the old one.
+    Upsert,
+}
+
+/// A bulk write under way. Dropped before [`Appender::finish`], it leaves nothing behind that anybody sees.
+#[derive(Debug)]
+pub struct Appender {
+    core: Arc<Core>,
+    table: Arc<TableState>,
+    mode: WriteMode,
+    held: Vec<RecordBatch>,
+    held_bytes: usize,
+    runs: Vec<SstInfo>,
+    output: Option<Output>,
+    rows: u64,
+}
+
+impl Appender {
+    pub(super) fn new(core: Arc<Core>, name: &TableName, mode: WriteMode) -> Result<Self> {
+        core.check_writable()?;
+        let table = Arc::clone(core.published.load().state.table(name)?);
+        if mode == WriteMode::Upsert && !table.def.is_keyed() {
+            return Err(Error::invalid(
+                format!("table {name}"),
+                "upsert needs a primary key, and it has none",
+            ));
+        }
+        Ok(Self {
+            core,
+            table,
+            mode,
+            held: Vec::new(),
+            held_bytes: 0,
+            runs: Vec::new(),
+            output: None,
+            rows: 0,
+        })
+    }
+
+    /// The table it writes to.
+    #[must_use]
+    pub fn def(&self) -> &Arc<TableDef> {
+        &self.table.def
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// As [`WriteBatch::insert`]; after an error the append cannot be finished.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let rows = conform(&self.table.def, rows)?;
+        self.rows += rows.num_rows() as u64;
+        self.held_bytes += rows.get_array_memory_size();
+        self.held.push(rows);
+        let run_bytes = if self.table.def.is_keyed() {
+            self.core.options.file_bytes / 2
+        } else {
+            self.core.options.direct_append_bytes
+        };
+        if self.held_bytes >= run_bytes.max(self.core.options.direct_append_bytes) {
+            self.spill()?;
+        }
+        Ok(())
+    }
+
+    /// Commits everything written, and returns the number of rows.
+    ///
+    /// # Errors
+    /// `AlreadyExists` for a duplicate key in insert mode; otherwise as a commit. Nothing was written then.
+    pub fn finish(mut self) -> Result<u64> {
+        if self.runs.is_empty() && self.output.is_none() {
+            self.commit_through_log()?;
+        } else {
+            self.spill()?;
+            self.commit_files()?;
+        }
+        Ok(self.rows)
+    }
+
+    fn commit_through_log(&mut self) -> Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let rows = concat_batches(&self.table.def.schema(), &self.held)?;
+        let mut batch = WriteBatch::new();
+        match self.mode {
+            WriteMode::Insert => batch.insert(&self.table.def, &rows)?,
+            WriteMode::Upsert => batch.upsert(&self.table.def, &rows)?,
+        }
+        self.core.commit(batch).map(|_| ())
+    }
+
+    /// Writes the held rows out: as a sorted run of its own, or at the end of the one file of a keyless table.
+    fn spill(&mut self) -> Result<()> {
+        let held = std::mem::take(&mut self.held);
+        self.held_bytes = 0;
+        if held.is_empty() {
+            return Ok(());
+        }
+        if self.table.def.is_keyed() {
+            return self.spill_run(&held);
+        }
+        let output = self.output.get_or_insert_with(|| self.core.output(&self.table, Default::default()));
+        for rows in &held {
+            let first = self
+                .table
+                .next_row_id
+                .fetch_add(rows.num_rows() as u64, std::sync::atomic::Ordering::Relaxed);
+            output.write(rows, &row_ids(RowId(first), rows.num_rows() as u32))?;
+        }
+        Ok(())
+    }
+
+    fn spill_run(&mut self, held: &[RecordBatch]) -> Result<()> {
+        let rows = concat_batches(&self.table.def.schema(), held)?;
+        let Some(ChunkKeys::Encoded(keys)) = encode_keys(&self.table.def, &rows)? else { return Ok(()) };
+        let (rows, keys) = self.sorted(rows, keys)?;
+        let mut output = self.core.output(&self.table, Default::default());
+        output.write(&rows, &ChunkKeys::Encoded(keys))?;
+        self.runs.extend(output.finish()?);
+        Ok(())
+    }
+
+    /// Rows in key order, of equal keys the last; in insert mode equal keys are an error.
+    fn sorted(&self, rows: RecordBatch, keys: BinaryArray) -> Result<(RecordBatch, BinaryArray)> {
+        if (1..keys.len()).all(|i| keys.value(i - 1) < keys.value(i)) {
+            return Ok((rows, keys));
+        }
+        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+        order.sort_by(|a, b| keys.value(*a as usize).cmp(keys.value(*b as usize)));
+        let same = |a: u32, b: u32| keys.value(a as usize) == keys.value(b as usize);
+        if self.mode == WriteMode::Insert
+            && let Some(pair) = order.windows(2).find(|pair| same(pair[0], pair[1]))
+        {
+            return Err(duplicate(&self.table.def, keys.value(pair[0] as usize)));
+        }
+        order.reverse();
+        order.dedup_by(|a, b| same(*a, *b));
+        order.reverse();
+        let order = UInt32Array::from(order);
+        Ok((take_record_batch(&rows, &order)?, take(&keys, &order, None)?.to_data().into()))
+    }
+
+    fn commit_files(&mut self) -> Result<()> {
+        if let Some(output) = self.output.take() {
+            self.runs.extend(output.finish()?);
+        }
+        let core = Arc::clone(&self.core);
+        let mut live = core.maintenance.lock();
+        core.check_writable()?;
+        let table = self.present_table()?;
+        let mut files = core.open_files(&table.def, std::mem::take(&mut self.runs))?;
+        self.settle_runs(&mut files)?;
+        let before = core.snapshot();
+        let old = self.settle_old_files(&table, &files)?;
+        let mut writer = core.writer.lock();
+        let table = self.present_table()?;
+        let shadows = self.shadows(&table, &before.table(&table.def.name)?, &files)?;
+        let seq = writer.seq.next();
+        let files = stamp(&core, &table.def, files, seq)?;
+        let all = self.publish(&mut live, &table, old, files)?;
+        if let Some(keys) = shadows {
+            table.active.push(seq, ChunkKeys::Encoded(keys), None, true)?;
+        }
+        writer.seq = seq;
+        let now = core.published.load_full();
+        let mut state = crate::lsm::State::clone(&now.state);
+        state.put(Arc::new(table.replace(Some(all), table.frozen.clone(), Arc::clone(&table.active))));
+        core.publish_state(state, seq);
+        Ok(())
+    }
+
+    fn present_table(&self) -> Result<Arc<TableState>> {
+        let state = Arc::clone(&self.core.published.load().state);
+        let name = || self.table.def.name.to_string();
+        let table = state
+            .table_by_id(self.table.def.id)
+            .ok_or_else(|| Error::NotFound { entity: "table", name: name() })?;
+        if table.def.version != self.table.def.version {
+            return Err(Error::Conflict { table: name() });
+        }
+        Ok(Arc::clone(table))
+    }
+
+    /// Of rows with one key in several runs, the last run's counts; in insert mode that is an error.
+    fn settle_runs(&self, files: &mut [Arc<TableFile>]) -> Result<()> {
+        for newer in 1..files.len() {
+            let (older, rest) = files.split_at_mut(newer);
+            for file in older.iter_mut().filter(|file| overlap(file, &rest[0])) {
+                let hidden = self.hidden_by(file, std::slice::from_ref(&rest[0]))?;
+                if !hidden.is_empty() {
+                    *file = Arc::new(file.with_bitmap(&**file.deletes()? | &hidden));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The table's files as they are after the append.
+    fn settle_old_files(&self, table: &TableState, files: &[Arc<TableFile>]) -> Result<Vec<Arc<TableFile>>> {
+        let mut settled = Vec::with_capacity(table.files.len());
+        for old in table.files.iter() {
+            let hidden =
+                if self.table.def.is_keyed() { self.hidden_by(old, files)? } else { RoaringBitmap::new() };
+            settled.push(if hidden.is_empty() {
+                Arc::clone(old)
+            } else {
+                Arc::new(old.with_bitmap(&**old.deletes()? | &hidden))
+            });
+        }
+        Ok(settled)
+    }
+
+    /// Live rows of `old` whose keys are in `files`.
+    fn hidden_by(&self, old: &TableFile, files: &[Arc<TableFile>]) -> Result<RoaringBitmap> {
+        let mut hidden = RoaringBitmap::new();
+        let deletes = old.deletes()?;
+        for file in files.iter().filter(|file| overlap(old, file)) {
+            let reader = file.reader()?;
+            for batch in 0..reader.num_batches() {
+                let keys = reader.keys(batch)?;
+                for (i, row) in old.reader()?.find_many(&keys)? {
+                    if !deletes.contains(row as u32) {
+                        self.refuse_duplicate(keys.value(i))?;
+                        hidden.insert(row as u32);
+                    }
+                }
+            }
+        }
+        Ok(hidden)
+    }
+
+    fn refuse_duplicate(&self, key: &[u8]) -> Result<()> {
+        if self.mode == WriteMode::Insert { Err(duplicate(&self.table.def, key)) } else { Ok(()) }
+    }
+
+    /// Keys in memtables that the new files replace. They get a deletion stamped with the append's own sequence
+    /// number, which hides the old rows and not the new ones. `checked` is the table as the files were checked.
+    fn shadows(
+        &self,
+        table: &Arc<TableState>,
+        checked: &TableView,
+        files: &[Arc<TableFile>],
+    ) -> Result<Option<BinaryArray>> {
+        if !table.def.is_keyed() {
+            return Ok(None);
+        }
+        debug_assert!(checked.seq() <= self.core.published.load().seq);
+        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        for memtable in table.memtables() {
+            for key in live_keys_in(memtable, files)? {
+                if newest.contains(&key)? {
+                    self.refuse_duplicate(&key)?;
+                }
+                keys.push(key);
+            }
+        }
+        keys.sort();
+        keys.dedup();
+        Ok((!keys.is_empty()).then(|| BinaryArray::from_iter_values(keys)))
+    }
+
+    fn publish(
+        &self,
+        live: &mut super::core::Live,
+        table: &TableState,
+        old: Vec<Arc<TableFile>>,
+        new: Vec<Arc<TableFile>>,
+    ) -> Result<Vec<Arc<TableFile>>> {
+        let mut all: Vec<Arc<TableFile>> = old.into_iter().chain(new).collect();
+        let stored = self.core.store_bitmaps(all.iter_mut())?;
+        self.core.sync_files()?;
+        let next_row_id = table.next_row_id.load(std::sync::atomic::Ordering::Relaxed);
+        self.core.edit_manifest(live, |manifest| {
+            manifest.deletes.extend(stored);
+            record_files(manifest, table.def.id, &all, next_row_id)
+        })?;
+        Ok(all)
+    }
+}
+
+fn overlap(a: &TableFile, b: &TableFile) -> bool {
+    a.info().min_key <= b.info().max_key && b.info().min_key <= a.info().max_key
+}
+
+/// Keys of a memtable's entries, the newest of each, that are in one of `files`.
+pub(super) fn live_keys_in(memtable: &MemTable, files: &[Arc<TableFile>]) -> Result<Vec<Vec<u8>>> {
+    let mut newest = Vec::new();
+    memtable.for_each_newest(|key, _| newest.push(key.to_vec()));
+    let mut found = Vec::new();
+    for key in newest {
+        for file in files {
+            if file.find_live(&key)?.is_some() {
+                found.push(key);
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The files as of commit `seq`, which is known only now.
+fn stamp(
+    core: &Core,
+    table: &TableDef,
+    files: Vec<Arc<TableFile>>,
+    seq: SeqNo,
+) -> Result<Vec<Arc<TableFile>>> {
+    let mut stamped = Vec::with_capacity(files.len());
+    for file in files {
+        let info = SstInfo { min_seq: seq, max_seq: seq, ..file.info().clone() };
+        let opened = core.open_files(table, vec![info])?.remove(0);
+        let deletes = file.deletes()?;
+        stamped.push(if deletes.is_empty() {
+            opened
+        } else {
+            Arc::new(opened.with_bitmap((**deletes).clone()))
+        });
+    }
+    Ok(stamped)
+}

@@ -1,0 +1,296 @@
+//! The write path: one leader at a time commits everything that waits (group commit, as in RocksDB).
+//!
+//! A commit is checked against the newest state, given the next sequence number, appended to the log, pushed into the
+//! memtables beyond every reader's limit, made durable, and only then published. A failure of the log poisons the
+//! engine; what was pushed stays invisible.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::UInt64Array;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::batch::{Op, WriteBatch, duplicate};
+use super::core::{Core, Writer};
+use super::snapshot::Snapshot;
+use super::view::TableView;
+use crate::common::{Durability, Error, Result, RowId, SeqNo};
+use crate::format::commit::{EncodedOp, OpKind, with_payload};
+use crate::lsm::{State, TableState};
+use crate::memtable::ChunkKeys;
+use crate::wal::{WalHeader, WalWriter};
+
+/// Frozen memtables that may wait for their flush before commits wait for it.
+const FROZEN_MAX: usize = 2;
+
+/// A commit that waits for a leader.
+#[derive(Debug)]
+pub(super) struct Pending {
+    batch: WriteBatch,
+    done: Arc<Mutex<Option<Result<SeqNo>>>>,
+}
+
+impl Core {
+    /// Commits `batch` and returns its sequence number once it is as durable as it asks to be.
+    pub fn commit(&self, batch: WriteBatch) -> Result<SeqNo> {
+        self.check_writable()?;
+        if batch.ops.is_empty() {
+            return Ok(self.published.load().seq);
+        }
+        self.wait_for_room()?;
+        let done = Arc::new(Mutex::new(None));
+        self.queue.lock().push(Pending { batch, done: Arc::clone(&done) });
+        let mut writer = self.writer.lock();
+        if let Some(result) = done.lock().take() {
+            return result;
+        }
+        let group = std::mem::take(&mut *self.queue.lock());
+        self.lead(&mut writer, group);
+        self.freeze_when_full(&mut writer);
+        drop(writer);
+        let result = done.lock().take();
+        result.unwrap_or_else(|| Err(Error::Internal("a commit was left without a result".into())))
+    }
+
+    /// Commits a group. Each member that fails its checks gets its own error; a failing log fails them all.
+    fn lead(&self, writer: &mut Writer, group: Vec<Pending>) {
+        let mut written = Vec::new();
+        let mut failed = None;
+        for pending in group {
+            let outcome = match failed {
+                Some(_) => Err(Error::Closed(crate::common::ClosedReason::Poisoned)),
+                None => self.write(writer, &pending.batch),
+            };
+            match outcome {
+                Ok(seq) => written.push((pending, seq)),
+                Err(error) => {
+                    if self.poisoned.load(Ordering::Acquire) {
+                        failed = Some(());
+                    }
+                    *pending.done.lock() = Some(Err(error));
+                }
+            }
+        }
+        let level =
+            written.iter().map(|(pending, _)| self.level(&pending.batch)).max_by_key(|level| *level as u8);
+        let durable = match (level, failed) {
+            (_, Some(())) => Err(Error::Closed(crate::common::ClosedReason::Poisoned)),
+            (Some(level), None) => self.harden(writer, level),
+            (None, None) => return,
+        };
+        self.answer(written, durable);
+    }
+
+    fn answer(&self, written: Vec<(Pending, SeqNo)>, durable: Result<()>) {
+        match durable {
+            Ok(()) => {
+                if let Some((_, seq)) = written.last() {
+                    let state = Arc::clone(&self.published.load().state);
+                    self.published.store(Arc::new(crate::lsm::Published { state, seq: *seq }));
+                }
+                for (pending, seq) in written {
+                    *pending.done.lock() = Some(Ok(seq));
+                }
+            }
+            Err(error) => {
+                let mut error = Some(error);
+                for (pending, _) in written {
+                    let own = error.take().unwrap_or(Error::Closed(crate::common::ClosedReason::Poisoned));
+                    *pending.done.lock() = Some(Err(own));
+                }
+            }
+        }
+    }
+
+    fn level(&self, batch: &WriteBatch) -> Durability {
+        batch.durability.unwrap_or(self.options.durability)
+    }
+
+    /// Checks one batch, logs it and pushes it into the memtables, invisible as yet.
+    fn write(&self, writer: &mut Writer, batch: &WriteBatch) -> Result<SeqNo> {
+        let state = Arc::clone(&self.published.load().state);
+        let tables = batch.ops.iter().map(|op| current_table(&state, op)).collect::<Result<Vec<_>>>()?;
+        let mut fresh = Vec::with_capacity(tables.len());
+        for (op, table) in batch.ops.iter().zip(&tables) {
+            fresh.push(self.admit(batch, op, table)?);
+        }
+        let row_ids: Vec<RowId> =
+            batch.ops.iter().zip(&tables).map(|(op, table)| take_row_ids(op, table)).collect();
+        let seq = writer.seq.next();
+        let ops: Vec<(&EncodedOp, RowId)> =
+            batch.ops.iter().map(|op| &op.encoded).zip(row_ids.iter().copied()).collect();
+        let logged = self.log(writer, seq, &ops, self.level(batch) == Durability::Strict);
+        let pushed = logged.and_then(|()| {
+            let changes = batch.ops.iter().zip(&tables).zip(row_ids.iter().zip(&fresh));
+            changes
+                .into_iter()
+                .try_for_each(|((op, table), (row_id, fresh))| push(op, table, *row_id, seq, *fresh))
+        });
+        if let Err(error) = pushed {
+            self.poison();
+            return Err(error);
+        }
+        writer.seq = seq;
+        Ok(seq)
+    }
+
+    /// True when the operation's keys are known to be nowhere.
+    fn admit(&self, batch: &WriteBatch, op: &Op, table: &Arc<TableState>) -> Result<bool> {
+        if let Some(snapshot) = &batch.based_on {
+            check_unchanged(snapshot, op, table)?;
+        }
+        let (OpKind::Insert, Some(ChunkKeys::Encoded(keys))) = (op.kind, &op.keys) else {
+            return Ok(op.kind == OpKind::Insert);
+        };
+        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+        let mut untouched = true;
+        for key in keys.iter().flatten() {
+            if newest.contains(key)? {
+                return Err(duplicate(&op.table, key));
+            }
+            // A deletion that no file knows of yet must still reach the file its row is in.
+            untouched &= table.memtables().all(|memtable| memtable.find(key, u32::MAX).is_none());
+        }
+        Ok(untouched)
+    }
+
+    fn log(&self, writer: &mut Writer, seq: SeqNo, ops: &[(&EncodedOp, RowId)], alone: bool) -> Result<()> {
+        if !self.storage.is_durable() {
+            return Ok(());
+        }
+        let wal = self.open_wal(writer)?;
+        with_payload(ops, |pieces| wal.append(seq, pieces))?;
+        if alone { wal.sync() } else { Ok(()) }
+    }
+
+    fn open_wal<'a>(&self, writer: &'a mut Writer) -> Result<&'a mut WalWriter> {
+        if writer.wal.is_none() {
+            let header = WalHeader {
+                database: self.database,
+                file: self.numbers.take(),
+                epoch: self.epoch,
+                prev: writer.previous,
+            };
+            writer.wal = Some(WalWriter::create(&*self.storage, header)?);
+        }
+        writer.wal.as_mut().ok_or_else(|| Error::Internal("the log is not open".into()))
+    }
+
+    fn harden(&self, writer: &mut Writer, level: Durability) -> Result<()> {
+        let Some(wal) = writer.wal.as_mut() else { return Ok(()) };
+        let hardened = match level {
+            Durability::None => Ok(()),
+            Durability::Buffered => wal.flush(),
+            Durability::Group | Durability::Strict => wal.sync(),
+        };
+        hardened.inspect_err(|_| self.poison())
+    }
+
+    /// Freezes the memtables when they are full and starts a new log file for what follows.
+    fn freeze_when_full(&self, writer: &mut Writer) {
+        if self.published.load().state.active_bytes() >= self.options.memtable_bytes
+            && !self.poisoned.load(Ordering::Acquire)
+        {
+            if self.freeze(writer).is_err() {
+                // The full memtable goes on; the next commit tries again.
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            self.work.1.notify_all();
+        }
+    }
+
+    /// Freezes every memtable. Everything in them is in log files before the one that is opened next.
+    pub fn freeze(&self, writer: &mut Writer) -> Result<()> {
+        if let Some(wal) = &mut writer.wal {
+            wal.sync().inspect_err(|_| self.poison())?;
+            writer.previous = Some(wal.end());
+            writer.wal = None;
+        }
+        self.edit_state(|state| {
+            for table in state.tables.values_mut() {
+                *table = table.freeze();
+            }
+        });
+        Ok(())
+    }
+
+    /// Back-pressure: waits while flushes lag behind.
+    fn wait_for_room(&self) -> Result<()> {
+        let lagging =
+            || self.published.load().state.tables.values().any(|table| table.frozen.len() > FROZEN_MAX);
+        while lagging() {
+            self.check_writable()?;
+            if self.options.background {
+                let mut guard: MutexGuard<'_, ()> = self.work.0.lock();
+                self.work.1.wait_for(&mut guard, std::time::Duration::from_millis(10));
+            } else {
+                self.flush_frozen()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The table's present state; its columns must be those that the batch was made for.
+fn current_table(state: &State, op: &Op) -> Result<Arc<TableState>> {
+    let gone = || Error::NotFound { entity: "table", name: op.table.name.to_string() };
+    let table = state.table_by_id(op.table.id).ok_or_else(gone)?;
+    if table.def.version != op.table.version {
+        return Err(Error::Conflict { table: table.def.name.to_string() });
+    }
+    Ok(Arc::clone(table))
+}
+
+fn take_row_ids(op: &Op, table: &TableState) -> RowId {
+    let fresh =
+        if op.kind == OpKind::Insert && !table.def.is_keyed() { u64::from(op.encoded.rows) } else { 0 };
+    RowId(table.next_row_id.fetch_add(fresh, Ordering::Relaxed))
+}
+
+fn push(op: &Op, table: &TableState, first: RowId, seq: SeqNo, fresh: bool) -> Result<()> {
+    let keys = op.keys.clone().unwrap_or_else(|| row_ids(first, op.encoded.rows));
+    table.active.push(seq, keys, op.rows.clone(), fresh)
+}
+
+/// Consecutive row ids.
+pub(super) fn row_ids(first: RowId, count: u32) -> ChunkKeys {
+    ChunkKeys::RowIds(UInt64Array::from_iter_values(first.0..first.0 + u64::from(count)))
+}
+
+/// Fails when a row that `op` replaces or deletes was changed after `snapshot`.
+fn check_unchanged(snapshot: &Snapshot, op: &Op, table: &Arc<TableState>) -> Result<()> {
+    let Some(keys) = &op.keys else { return Ok(()) };
+    let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+    let before = snapshot.published().state.table_by_id(table.def.id);
+    let same_files = before.is_some_and(|before| Arc::ptr_eq(&before.files, &table.files));
+    for i in 0..keys.len() {
+        if keys.with(i, |key| changed_since(snapshot, table, &newest, same_files, key))? {
+            return Err(Error::Conflict { table: table.def.name.to_string() });
+        }
+    }
+    Ok(())
+}
+
+/// Conservative where the change was flushed: then the file's newest commit counts for all its rows.
+fn changed_since(
+    snapshot: &Snapshot,
+    table: &Arc<TableState>,
+    newest: &TableView,
+    same_files: bool,
+    key: &[u8],
+) -> Result<bool> {
+    let in_memory = table.memtables().rev().find_map(|memtable| memtable.find(key, u32::MAX));
+    if let Some(found) = in_memory {
+        return Ok(found.seq > snapshot.seq());
+    }
+    if same_files {
+        return Ok(false);
+    }
+    for file in table.files.iter().filter(|file| file.max_seq() > snapshot.seq()) {
+        if file.find_live(key)?.is_some() {
+            return Ok(true);
+        }
+    }
+    let was_there = snapshot.table(&table.def.name).and_then(|view| view.contains(key)).unwrap_or(true);
+    Ok(was_there && !newest.contains(key)?)
+}

@@ -1,0 +1,165 @@
+//! What an engine's parts share: the storage, the published state, and the locks, in the order they are taken.
+//!
+//! Lock order: `maintenance` (manifest edits: flush, compaction, DDL, bulk commits), then `writer` (commits), then
+//! the queue and the memtables' own. A failed write or sync poisons the engine: reads go on, writes are refused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex};
+
+use super::commit::Pending;
+use super::manifest::{self, Manifest, PublishError};
+use super::snapshot::Snapshot;
+use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Options, Result, SeqNo};
+use crate::format::{Hash128, layout};
+use crate::io::{LockGuard, Storage};
+use crate::lsm::{FileNumbers, Output, Published, State, TableState};
+use crate::wal::{WalEnd, WalWriter};
+
+/// Manifests kept behind the live one.
+const MANIFESTS_KEPT: u64 = 2;
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub storage: Arc<dyn Storage>,
+    pub options: Options,
+    pub database: DatabaseId,
+    pub epoch: Epoch,
+    pub numbers: FileNumbers,
+    pub published: ArcSwap<Published>,
+    pub queue: Mutex<Vec<Pending>>,
+    pub writer: Mutex<Writer>,
+    pub maintenance: Mutex<Live>,
+    /// Wakes the background thread, and writers that wait for a flush.
+    pub work: (Mutex<()>, Condvar),
+    pub closed: AtomicBool,
+    pub poisoned: AtomicBool,
+    pub failures: AtomicU64,
+    pub lock: Mutex<Option<Box<dyn LockGuard>>>,
+    pub pid: u32,
+}
+
+/// The end of the log.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// Opened at the first commit.
+    pub wal: Option<WalWriter>,
+    /// Where the log file before it ended.
+    pub previous: Option<WalEnd>,
+    /// The newest sequence number given out.
+    pub seq: SeqNo,
+}
+
+/// The live manifest.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub manifest: Manifest,
+    pub hash: Option<Hash128>,
+}
+
+impl Core {
+    /// Refuses calls on a closed or inherited handle.
+    pub fn check_open(&self) -> Result<()> {
+        if self.pid != std::process::id() {
+            return Err(Error::Closed(ClosedReason::Forked));
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed(ClosedReason::Clean));
+        }
+        Ok(())
+    }
+
+    /// Refuses writes on a closed, inherited, read-only or poisoned handle.
+    pub fn check_writable(&self) -> Result<()> {
+        self.check_open()?;
+        if self.options.read_only {
+            return Err(Error::Closed(ClosedReason::ReadOnly));
+        }
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(Error::Closed(ClosedReason::Poisoned));
+        }
+        Ok(())
+    }
+
+    /// Stops all writing: what the disk holds is unknown.
+    pub fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+        self.work.1.notify_all();
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.published.load_full())
+    }
+
+    /// Publishes another state as of commit `seq`. The caller holds the writer lock.
+    pub fn publish_state(&self, state: State, seq: SeqNo) {
+        self.published.store(Arc::new(Published { state: Arc::new(state), seq }));
+    }
+
+    /// Changes the published state in place of its tables. The caller holds the writer lock.
+    pub fn edit_state(&self, edit: impl FnOnce(&mut State)) {
+        let now = self.published.load_full();
+        let mut state = State::clone(&now.state);
+        edit(&mut state);
+        self.publish_state(state, now.seq);
+    }
+
+    /// Writes the next manifest. On success the edit is durable; on `Err` nothing changed, or the engine is poisoned.
+    pub fn edit_manifest(
+        &self,
+        live: &mut Live,
+        edit: impl FnOnce(&mut Manifest) -> Result<()>,
+    ) -> Result<()> {
+        self.check_writable()?;
+        let mut next = live.manifest.clone();
+        edit(&mut next)?;
+        next.number += 1;
+        next.previous = live.hash;
+        next.epoch = self.epoch;
+        next.next_file = self.numbers.peek();
+        let unused = next.drop_unused_deletes();
+        match manifest::publish(&*self.storage, self.database, &next) {
+            Ok(hash) => {
+                *live = Live { manifest: next, hash: Some(hash) };
+                self.remove_old(live.manifest.number, &unused);
+                Ok(())
+            }
+            Err(PublishError::Unchanged(error)) => Err(error),
+            Err(PublishError::Unknown(error)) => {
+                self.poison();
+                Err(error)
+            }
+        }
+    }
+
+    /// What stays behind is an orphan, which the next opening removes.
+    fn remove_old(&self, number: u64, deletes: &[crate::common::FileId]) {
+        if let Some(old) = number.checked_sub(MANIFESTS_KEPT + 1) {
+            let _ = self.storage.remove(&layout::manifest(old));
+        }
+        for file in deletes {
+            let _ = self.storage.remove(&layout::del(*file));
+        }
+    }
+
+    /// A writer of sorted files for `table`, whose rows were committed within `range`.
+    pub fn output(&self, table: &TableState, range: (SeqNo, SeqNo)) -> Output {
+        let sizes = (self.options.batch_rows, self.options.file_bytes);
+        Output::new(
+            Arc::clone(&self.storage),
+            self.database,
+            self.numbers.clone(),
+            Arc::clone(&table.def),
+            sizes,
+            range,
+        )
+    }
+
+    /// Makes new files' names durable, before a manifest names them.
+    pub fn sync_files(&self) -> Result<()> {
+        self.storage.sync_dir(layout::SST_DIR)?;
+        self.storage.sync_dir(layout::DEL_DIR)
+    }
+}

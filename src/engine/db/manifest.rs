@@ -1,0 +1,229 @@
+//! The manifest: the whole durable state of the database in one immutable, numbered, hash-chained file.
+//!
+//! Every change of tables or files writes `manifest/{n+1}.mf` and then points CURRENT at it: number, length and hash.
+//! So a manifest knows its own length, an edit is one atomic step, and each retained manifest is a version of the
+//! database. Order: data files and their folders are synced, then the manifest and its folder, then CURRENT.
+
+use serde::{Deserialize, Serialize};
+
+use crate::common::{DatabaseId, Epoch, Error, FileId, Result, SeqNo, TableId};
+use crate::format::Hash128;
+use crate::format::deletes::DeletesInfo;
+use crate::format::layout;
+use crate::format::sealed::{Sealed, seal, unseal};
+use crate::format::table::TableDef;
+use crate::io::Storage;
+use crate::sstable::SstInfo;
+use crate::wal::WalEnd;
+
+const MANIFEST_MAGIC: [u8; 8] = *b"TRIMANIF";
+const CURRENT_MAGIC: [u8; 8] = *b"TRICURNT";
+
+/// The durable state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Its number; CURRENT names the newest.
+    pub number: u64,
+    /// Hash of its predecessor.
+    pub previous: Option<Hash128>,
+    /// Which opening for writing wrote it.
+    pub epoch: Epoch,
+    /// The next file number.
+    pub next_file: FileId,
+    /// The next table id.
+    pub next_table: TableId,
+    /// Every commit up to here is in the files; later ones are in the log.
+    pub flushed_seq: SeqNo,
+    /// The oldest log file that is still needed.
+    pub wal_start: Option<FileId>,
+    /// Where the log ended when the database was closed cleanly.
+    pub wal_sealed: Option<WalEnd>,
+    /// Names of the schemas.
+    pub schemas: Vec<String>,
+    /// The tables.
+    pub tables: Vec<TableRecord>,
+    /// The files of deletion bitmaps that the tables refer to.
+    pub deletes: Vec<DeletesInfo>,
+}
+
+/// One table in the manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// What it is.
+    pub def: TableDef,
+    /// The next row id of a keyless table.
+    pub next_row_id: u64,
+    /// Its files.
+    pub files: Vec<FileRecord>,
+}
+
+/// One file of a table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// The file.
+    pub sst: SstInfo,
+    /// Number of its deleted rows.
+    pub dead: u64,
+    /// The file that holds its deletion bitmap.
+    pub deletes: Option<FileId>,
+}
+
+/// What CURRENT says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Current {
+    number: u64,
+    len: u64,
+    hash: Hash128,
+}
+
+impl Manifest {
+    /// The manifest of a new database.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            number: 0,
+            previous: None,
+            epoch: Epoch(0),
+            next_file: FileId(1),
+            next_table: TableId(1),
+            flushed_seq: SeqNo(0),
+            wal_start: None,
+            wal_sealed: None,
+            schemas: vec![crate::format::table::PUBLIC_SCHEMA.to_owned()],
+            tables: Vec::new(),
+            deletes: Vec::new(),
+        }
+    }
+
+    /// The record of a table.
+    ///
+    /// # Errors
+    /// `Internal`: the caller holds the table's state, so it must be here.
+    pub fn table_mut(&mut self, id: TableId) -> Result<&mut TableRecord> {
+        let found = self.tables.iter_mut().find(|table| table.def.id == id);
+        found.ok_or_else(|| Error::Internal(format!("table {id} is not in the manifest")))
+    }
+
+    /// Forgets bitmap files that no table refers to and returns them.
+    pub fn drop_unused_deletes(&mut self) -> Vec<FileId> {
+        let used: Vec<FileId> =
+            self.tables.iter().flat_map(|table| &table.files).filter_map(|file| file.deletes).collect();
+        let (kept, unused): (Vec<_>, Vec<_>) =
+            self.deletes.drain(..).partition(|info| used.contains(&info.file));
+        self.deletes = kept;
+        unused.into_iter().map(|info| info.file).collect()
+    }
+
+    /// Every file the manifest names, as paths.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let files = self.tables.iter().flat_map(|table| &table.files);
+        let mut paths: Vec<String> =
+            files.flat_map(|file| [layout::sst(file.sst.file), layout::sum(file.sst.file)]).collect();
+        paths.extend(self.deletes.iter().map(|info| layout::del(info.file)));
+        paths
+    }
+}
+
+/// A manifest on disk, with what its successor must know.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its content.
+    pub manifest: Manifest,
+    /// The database it belongs to.
+    pub database: DatabaseId,
+    /// Its hash.
+    pub hash: Hash128,
+}
+
+/// Reads the live manifest; `None` when the folder holds no database.
+///
+/// # Errors
+/// `Corrupt` when CURRENT or the manifest is damaged, missing or not the one that CURRENT names; `Unsupported` for a
+/// newer format.
+pub fn load(storage: &dyn Storage) -> Result<Option<Stored>> {
+    if !storage.list("")?.iter().any(|name| name == layout::CURRENT) {
+        return Ok(None);
+    }
+    let bytes = read_whole(storage, layout::CURRENT)?;
+    let (header, payload, _) = unseal(layout::CURRENT, CURRENT_MAGIC, &bytes)?;
+    let current: Current = parse(layout::CURRENT, payload)?;
+    let path = layout::manifest(current.number);
+    let bytes = match read_whole(storage, &path) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::corrupt(path, 0, "CURRENT names it, and it is missing"));
+        }
+        bytes => bytes?,
+    };
+    if bytes.len() as u64 != current.len {
+        return Err(Error::corrupt(
+            path,
+            bytes.len() as u64,
+            format!("it should have {} bytes", current.len),
+        ));
+    }
+    let (sealed, payload, hash) = unseal(&path, MANIFEST_MAGIC, &bytes)?;
+    if Hash128(hash) != current.hash || sealed.database != header.database || sealed.number != current.number
+    {
+        return Err(Error::corrupt(path, 0, "it is not the manifest that CURRENT names"));
+    }
+    Ok(Some(Stored { manifest: parse(&path, payload)?, database: header.database, hash: current.hash }))
+}
+
+/// Writes `manifest` as the successor of what it was made from, and makes it the live one.
+///
+/// # Errors
+/// When the disk refuses. [`PublishError::Unchanged`] means that the old manifest is still the live one.
+pub fn publish(
+    storage: &dyn Storage,
+    database: DatabaseId,
+    manifest: &Manifest,
+) -> Result<Hash128, PublishError> {
+    let header = Sealed { magic: MANIFEST_MAGIC, database, number: manifest.number };
+    let payload =
+        serde_json::to_vec(manifest).map_err(|e| PublishError::Unchanged(Error::Internal(e.to_string())))?;
+    let (bytes, hash) = seal(header, &payload);
+    let hash = Hash128(hash);
+    storage
+        .publish(layout::MANIFEST_DIR, &layout::manifest_name(manifest.number), &bytes)
+        .map_err(PublishError::Unchanged)?;
+    let current = Current { number: manifest.number, len: bytes.len() as u64, hash };
+    let payload =
+        serde_json::to_vec(&current).map_err(|e| PublishError::Unchanged(Error::Internal(e.to_string())))?;
+    let (bytes, _) = seal(Sealed { magic: CURRENT_MAGIC, ..header }, &payload);
+    swing(storage, &bytes)?;
+    Ok(hash)
+}
+
+/// Why a manifest was not published.
+#[derive(Debug)]
+pub enum PublishError {
+    /// The old manifest is the live one; the edit may be tried again.
+    Unchanged(Error),
+    /// Either may be: no more writes until the database is opened again.
+    Unknown(Error),
+}
+
+/// Points CURRENT at a manifest. Up to the rename a failure changes nothing; after it, it may have.
+fn swing(storage: &dyn Storage, bytes: &[u8]) -> Result<(), PublishError> {
+    let draft = format!("{}.new", layout::CURRENT);
+    let write_draft = || {
+        storage.remove(&draft)?;
+        let mut file = storage.create(&draft)?;
+        file.append(bytes)?;
+        file.sync()
+    };
+    write_draft().map_err(PublishError::Unchanged)?;
+    storage.rename(&draft, layout::CURRENT).map_err(PublishError::Unknown)?;
+    storage.sync_dir("").map_err(PublishError::Unknown)
+}
+
+fn read_whole(storage: &dyn Storage, path: &str) -> Result<arrow::buffer::Buffer> {
+    let file = storage.open(path)?;
+    file.read(0..file.len())
+}
+
+fn parse<'a, T: Deserialize<'a>>(path: &str, payload: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(payload)
+        .map_err(|e| Error::corrupt(path, 0, format!("its content is not understood: {e}")))
+}

@@ -1,0 +1,32 @@
+//! L5: the database half that survives a crash: many tables under one log, one sequence number and one manifest.
+
+mod appender;
+mod batch;
+mod check;
+mod commit;
+mod conform;
+mod core;
+mod ddl;
+mod engine;
+mod maintenance;
+mod manifest;
+mod open;
+mod recovery;
+mod registry;
+mod scan;
+mod snapshot;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use appender::{Appender, WriteMode};
+pub use batch::{ROW_ID, WriteBatch};
+pub use check::{CheckReport, check_storage};
+pub use conform::{conform, key_schema};
+pub use ddl::{AlterTable, IfExists, TableSpec};
+pub use engine::{Engine, FileInfo};
+pub use registry::{check_path, open_path};
+pub use scan::ScanPart;
+pub use snapshot::Snapshot;
+pub use view::TableView;

@@ -1,0 +1,140 @@
+//! From a path to an engine: create, recover, or say clearly why not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex};
+
+use super::core::{Core, Live, Writer};
+use super::manifest::{self, Manifest, PublishError, Stored};
+use super::recovery::{Recovered, log_files, recover, remove_orphans};
+use crate::common::{DatabaseId, Epoch, Error, FileId, Options, Result};
+use crate::format::layout;
+use crate::io::{LockGuard, Storage};
+use crate::lsm::{FileNumbers, Published};
+use crate::wal::read_header;
+
+/// Opens what `storage` holds, or creates a database there.
+pub(super) fn open_core(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
+    let lock = if options.read_only { None } else { Some(lock(&*storage, &options)?) };
+    let stored = match manifest::load(&*storage)? {
+        Some(stored) => stored,
+        None => create(&*storage, &options)?,
+    };
+    let next = if options.read_only { None } else { Some(next_numbers(&*storage, &stored)?) };
+    let durable = next.filter(|_| storage.is_durable());
+    let recovered = recover(&storage, stored.database, &stored.manifest, durable)?;
+    if !options.read_only {
+        remove_orphans(&*storage, &stored.manifest)?;
+    }
+    let (file, epoch) = next.unwrap_or((stored.manifest.next_file, stored.manifest.epoch));
+    Ok(assemble(storage, options, stored, recovered, (file.next(), epoch), lock))
+}
+
+/// A file number above all that were ever given out, and the epoch of this opening.
+fn next_numbers(storage: &dyn Storage, stored: &Stored) -> Result<(FileId, Epoch)> {
+    let mut file = stored.manifest.next_file;
+    for dir in [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR] {
+        let used = storage.list(dir)?.iter().filter_map(|name| layout::file_number(name)).max();
+        file = file.max(used.map_or(file, FileId::next));
+    }
+    let mut epoch = stored.manifest.epoch;
+    if let Some(newest) = log_files(storage, &stored.manifest)?.last() {
+        epoch = epoch.max(read_header(storage, *newest, stored.database)?.epoch);
+    }
+    Ok((file, epoch.next()))
+}
+
+/// Only a folder that is ours, or empty, gets a lock file written into it.
+fn lock(storage: &dyn Storage, options: &Options) -> Result<Box<dyn LockGuard>> {
+    check_ours(storage)?;
+    if options.create {
+        for dir in layout::DIRS {
+            storage.create_dir(dir)?;
+        }
+    } else if !storage.list("")?.iter().any(|name| name == layout::CURRENT) {
+        return Err(Error::NotFound { entity: "database", name: storage.describe() });
+    }
+    storage.lock()
+}
+
+fn check_ours(storage: &dyn Storage) -> Result<()> {
+    let names = storage.list("")?;
+    if names.iter().any(|name| name == layout::CURRENT) {
+        return Ok(());
+    }
+    let ours = |name: &str| name == "LOCK" || name == "CURRENT.new" || layout::DIRS.contains(&name);
+    match names.iter().find(|name| !ours(name)) {
+        Some(other) => Err(Error::invalid(
+            format!("{:?}", storage.describe()),
+            format!(
+                "it is not a Trilith database (it holds {other:?} and no CURRENT); give a new or empty folder"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn create(storage: &dyn Storage, options: &Options) -> Result<Stored> {
+    if options.read_only || !options.create {
+        return Err(Error::NotFound { entity: "database", name: storage.describe() });
+    }
+    refuse_remains(storage)?;
+    let database = DatabaseId(rand::random());
+    let manifest = Manifest { number: 1, ..Manifest::empty() };
+    storage.sync_dir("")?;
+    let published = manifest::publish(storage, database, &manifest);
+    let hash = published.map_err(|error| match error {
+        PublishError::Unchanged(error) | PublishError::Unknown(error) => error,
+    })?;
+    Ok(Stored { manifest, database, hash })
+}
+
+/// A database whose CURRENT is gone must not be taken for an empty folder.
+fn refuse_remains(storage: &dyn Storage) -> Result<()> {
+    let is_first = |name: &String| *name == layout::manifest_name(1) || name.ends_with(".new");
+    let manifests = storage.list(layout::MANIFEST_DIR)?.iter().any(|name| !is_first(name));
+    let files = [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR];
+    let mut remains = manifests;
+    for dir in files {
+        remains |= !storage.list(dir)?.is_empty();
+    }
+    if remains {
+        return Err(Error::corrupt(
+            layout::CURRENT,
+            0,
+            "it is missing, and the folder holds files of a database",
+        ));
+    }
+    Ok(())
+}
+
+fn assemble(
+    storage: Arc<dyn Storage>,
+    options: Options,
+    stored: Stored,
+    recovered: Recovered,
+    (next_file, epoch): (FileId, Epoch),
+    lock: Option<Box<dyn LockGuard>>,
+) -> Core {
+    let Stored { manifest, database, hash } = stored;
+    let published = Published { state: Arc::new(recovered.state), seq: recovered.seq };
+    Core {
+        storage,
+        options,
+        database,
+        epoch,
+        numbers: FileNumbers::new(next_file),
+        published: ArcSwap::from_pointee(published),
+        queue: Mutex::default(),
+        writer: Mutex::new(Writer { wal: recovered.wal, previous: None, seq: recovered.seq }),
+        maintenance: Mutex::new(Live { manifest, hash: Some(hash) }),
+        work: (Mutex::new(()), Condvar::new()),
+        closed: AtomicBool::new(false),
+        poisoned: AtomicBool::new(false),
+        failures: AtomicU64::new(0),
+        lock: Mutex::new(lock),
+        pid: std::process::id(),
+    }
+}

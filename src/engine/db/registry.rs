@@ -1,0 +1,60 @@
+//! Which databases this process has open: opening one path twice shares one engine.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Weak};
+
+use parking_lot::Mutex;
+
+use super::check::{CheckReport, check_storage};
+use super::engine::Engine;
+use crate::common::{Options, Result};
+use crate::io::{LocalOptions, LocalStorage, Storage};
+
+static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Engine>>>> = LazyLock::new(Mutex::default);
+
+/// Opens the database in a folder, or hands out the engine that already has it open for writing.
+///
+/// # Errors
+/// `NotFound`, `Invalid` for a path that holds something else, `Busy` when another process writes to it, `Corrupt`,
+/// `Unsupported`, `Io`.
+pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
+    if options.read_only {
+        return Engine::open(local(path, &options)?, options);
+    }
+    let mut open = OPEN.lock();
+    if let Some(engine) =
+        identity(path).and_then(|path| open.get(&path)?.upgrade()).filter(|engine| engine.is_open())
+    {
+        return Ok(engine);
+    }
+    let engine = Engine::open(local(path, &options)?, options)?;
+    open.retain(|_, engine| engine.strong_count() > 0);
+    if let Some(path) = identity(path) {
+        open.insert(path, Arc::downgrade(&engine));
+    }
+    Ok(engine)
+}
+
+/// Reads every byte of the database in a folder.
+///
+/// # Errors
+/// When there is none, or its manifest cannot be read.
+pub fn check_path(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<CheckReport> {
+    let options = Options { read_only: true, create: false, ..Options::default() };
+    check_storage(&local(path, &options)?, progress)
+}
+
+fn local(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
+    let local = LocalOptions {
+        mmap: options.mmap,
+        create: options.create && !options.read_only,
+        read_only: options.read_only,
+    };
+    Ok(Arc::new(LocalStorage::open(path, local)?))
+}
+
+/// Two paths to one folder are one database.
+fn identity(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok()
+}

@@ -1,0 +1,53 @@
+//! A snapshot: every table as of one commit, for as long as somebody holds it.
+//!
+//! It pins the state (files and memtables) and the sequence number; nothing it needs is removed or overwritten while
+//! it lives, and taking one costs two reference counts.
+
+use std::sync::Arc;
+
+use super::view::TableView;
+use crate::common::{Result, SeqNo};
+use crate::format::table::{TableDef, TableName};
+use crate::lsm::Published;
+
+/// All tables as of one commit.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    published: Arc<Published>,
+}
+
+impl Snapshot {
+    pub(super) fn new(published: Arc<Published>) -> Self {
+        Self { published }
+    }
+
+    /// The last commit it sees.
+    #[must_use]
+    pub fn seq(&self) -> SeqNo {
+        self.published.seq
+    }
+
+    /// Names of the schemas, sorted.
+    #[must_use]
+    pub fn schemas(&self) -> Vec<String> {
+        self.published.state.schemas.iter().cloned().collect()
+    }
+
+    /// The tables, sorted by name.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Arc<TableDef>> {
+        self.published.state.tables.values().map(|table| Arc::clone(&table.def)).collect()
+    }
+
+    /// A table.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn table(&self, name: &TableName) -> Result<TableView> {
+        Ok(TableView::new(Arc::clone(self.published.state.table(name)?), self.published.seq))
+    }
+
+    pub(super) fn published(&self) -> &Arc<Published> {
+        &self.published
+    }
+}

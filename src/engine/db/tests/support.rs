@@ -1,0 +1,96 @@
+//! Small tables for tests.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
+
+use crate::{Engine, IfExists, Options, Snapshot, TableDef, TableName, TableSpec};
+
+pub fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("text", DataType::Utf8, true),
+    ]))
+}
+
+pub fn rows(pairs: &[(i64, &str)]) -> RecordBatch {
+    let ids = Int64Array::from_iter_values(pairs.iter().map(|(id, _)| *id));
+    let texts = StringArray::from_iter_values(pairs.iter().map(|(_, text)| *text));
+    RecordBatch::try_new(schema(), vec![Arc::new(ids), Arc::new(texts)]).unwrap()
+}
+
+pub fn keys(ids: &[i64]) -> RecordBatch {
+    let ids: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
+    RecordBatch::try_from_iter([("id", ids)]).unwrap()
+}
+
+pub fn key(id: i64) -> Vec<ArrayRef> {
+    vec![Arc::new(Int64Array::from(vec![id]))]
+}
+
+/// Small sizes, so that little data already makes many files; nothing in the background.
+pub fn small() -> Options {
+    Options {
+        background: false,
+        batch_rows: 16,
+        memtable_bytes: 64 << 10,
+        file_bytes: 16 << 10,
+        direct_append_bytes: 4 << 10,
+        ..Options::default()
+    }
+}
+
+pub fn keyed(engine: &Engine, name: &str) -> Arc<TableDef> {
+    create(engine, name, vec!["id".into()])
+}
+
+pub fn keyless(engine: &Engine, name: &str) -> Arc<TableDef> {
+    create(engine, name, Vec::new())
+}
+
+fn create(engine: &Engine, name: &str, primary_key: Vec<String>) -> Arc<TableDef> {
+    let spec =
+        TableSpec { name: TableName::public(name), schema: schema(), primary_key, defaults: HashMap::new() };
+    engine.create_table(&spec, IfExists::Keep).unwrap()
+}
+
+/// Every row of a table, by id; fails on a duplicate.
+pub fn contents(snapshot: &Snapshot, name: &str) -> BTreeMap<i64, String> {
+    let view = snapshot.table(&TableName::public(name)).unwrap();
+    let mut found = BTreeMap::new();
+    for (id, text) in scan(&view) {
+        assert!(found.insert(id, text).is_none(), "id {id} comes twice");
+    }
+    assert_eq!(view.row_count().unwrap(), found.len() as u64);
+    found
+}
+
+pub fn scan(view: &crate::TableView) -> Vec<(i64, String)> {
+    let mut found = Vec::new();
+    for part in view.parts().unwrap() {
+        for i in 0..part.num_batches() {
+            let batch = part.read(i, &[0, 1], false).unwrap();
+            let ids = batch.column(0).as_primitive::<Int64Type>();
+            let texts = batch.column(1).as_string::<i32>();
+            found.extend((0..batch.num_rows()).map(|row| (ids.value(row), texts.value(row).to_owned())));
+        }
+    }
+    found
+}
+
+/// Row ids of the rows with this id.
+pub fn row_ids(snapshot: &Snapshot, name: &str, id: i64) -> UInt64Array {
+    let view = snapshot.table(&TableName::public(name)).unwrap();
+    let mut found = Vec::new();
+    for part in view.parts().unwrap() {
+        for i in 0..part.num_batches() {
+            let batch = part.read(i, &[0], true).unwrap();
+            let ids = batch.column(0).as_primitive::<Int64Type>();
+            let row_ids = batch.column(1).as_primitive::<UInt64Type>();
+            found.extend((0..ids.len()).filter(|&row| ids.value(row) == id).map(|row| row_ids.value(row)));
+        }
+    }
+    found.into()
+}

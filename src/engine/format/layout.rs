@@ -1,0 +1,59 @@
+//! Where each file of a database lies. Names are numbers: no user-given name ever becomes a path.
+
+use crate::common::FileId;
+
+/// Folder of the write-ahead log.
+pub const WAL_DIR: &str = "wal";
+/// Folder of the SSTables and their companions.
+pub const SST_DIR: &str = "sst";
+/// Folder of the deletion bitmaps.
+pub const DEL_DIR: &str = "del";
+/// Folder of the manifests.
+pub const MANIFEST_DIR: &str = "manifest";
+/// The file that names the live manifest.
+pub const CURRENT: &str = "CURRENT";
+/// Every folder of a database.
+pub const DIRS: [&str; 4] = [WAL_DIR, SST_DIR, DEL_DIR, MANIFEST_DIR];
+
+/// Path of a log file.
+#[must_use]
+pub fn wal(file: FileId) -> String {
+    format!("{WAL_DIR}/{file}.wal")
+}
+
+/// Path of an SSTable's Arrow file.
+#[must_use]
+pub fn sst(file: FileId) -> String {
+    format!("{SST_DIR}/{file}.arrow")
+}
+
+/// Path of an SSTable's companion.
+#[must_use]
+pub fn sum(file: FileId) -> String {
+    format!("{SST_DIR}/{file}.sum")
+}
+
+/// Path of a file of deletion bitmaps.
+#[must_use]
+pub fn del(file: FileId) -> String {
+    format!("{DEL_DIR}/{file}.del")
+}
+
+/// Name of a manifest within its folder.
+#[must_use]
+pub fn manifest_name(number: u64) -> String {
+    format!("{number}.mf")
+}
+
+/// Path of a manifest.
+#[must_use]
+pub fn manifest(number: u64) -> String {
+    format!("{MANIFEST_DIR}/{number}.mf")
+}
+
+/// The number in `17.wal`, `17.arrow` and the like; `None` for a name that is not ours.
+#[must_use]
+pub fn file_number(name: &str) -> Option<FileId> {
+    let (stem, _) = name.split_once('.')?;
+    stem.parse().ok().map(FileId)
+}

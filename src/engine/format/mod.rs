@@ -1,0 +1,21 @@
+//! L2: bytes on disk, and nothing that opens a file by itself.
+
+pub mod block;
+pub mod bloom;
+pub mod commit;
+mod cursor;
+pub mod deletes;
+mod hash;
+mod ipc_text;
+pub mod key;
+pub mod layout;
+pub(crate) mod primitive;
+pub mod row_ids;
+pub mod sealed;
+pub mod stats;
+pub mod sum;
+pub mod table;
+pub mod wal_header;
+pub mod wal_record;
+
+pub use hash::Hash128;

@@ -1,0 +1,151 @@
+//! Files of a database on a local disk: append with checked syncs, read by mapping or by `pread`.
+//!
+//! A writer that failed once takes no more calls: after a failed sync Linux calls the lost pages clean,
+//! so a second sync would succeed over missing data. A mapping is only ever made of a file opened for
+//! reading, which by the rules of the engine no longer changes.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use arrow::buffer::Buffer;
+use memmap2::Mmap;
+
+use super::aligned::AlignedBytes;
+use super::{FileReader, FileWriter};
+use crate::common::{ClosedReason, Error, Result};
+
+/// A file being appended to.
+#[derive(Debug)]
+pub(crate) struct LocalWriter {
+    file: File,
+    path: String,
+    len: u64,
+    failed: bool,
+}
+
+impl LocalWriter {
+    pub(crate) fn new(file: File, path: &str) -> Self {
+        Self { file, path: path.to_owned(), len: 0, failed: false }
+    }
+
+    fn attempt(&mut self, op: &'static str, call: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+        if self.failed {
+            return Err(Error::Closed(ClosedReason::Poisoned));
+        }
+        call(&mut self.file).map_err(|source| {
+            self.failed = true;
+            Error::io(op, &self.path, source)
+        })
+    }
+}
+
+impl FileWriter for LocalWriter {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        // `write_all` goes on after short writes and EINTR, and takes a write of nothing for an error.
+        self.attempt("append to", |file| file.write_all(bytes))?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.attempt("sync", |file| file.sync_data())
+    }
+}
+
+/// A file that no longer changes.
+#[derive(Debug)]
+pub(crate) struct LocalReader {
+    file: File,
+    path: String,
+    len: u64,
+    /// The whole file, when mapping is on and it is not empty.
+    map: Option<Buffer>,
+}
+
+impl LocalReader {
+    pub(crate) fn new(file: File, path: &str, mmap: bool) -> Result<Self> {
+        let failed = |source| Error::io("open", path, source);
+        let len = file.metadata().map_err(failed)?.len();
+        let map = if mmap && len > 0 {
+            Some(map(&file).map_err(|source| Error::io("map", path, source))?)
+        } else {
+            None
+        };
+        Ok(Self { file, path: path.to_owned(), len, map })
+    }
+
+    /// The range as an offset and a length, within the file.
+    fn check(&self, range: &Range<u64>) -> Result<(usize, usize)> {
+        super::storage::check_range(&self.path, self.len, range)
+    }
+}
+
+fn map(file: &File) -> io::Result<Buffer> {
+    // SAFETY: the file is open for reading only and sealed: the engine never writes to or cuts a file that it
+    // opens this way, and `check_len` lets callers notice somebody else who does.
+    let map = unsafe { Mmap::map(file)? };
+    let len = map.len();
+    let start = NonNull::new(map.as_ptr().cast_mut()).ok_or(io::ErrorKind::OutOfMemory)?;
+    // SAFETY: `start` points at `len` readable bytes, at a fixed address until the map, handed over as the
+    // owner, is dropped. A buffer with a custom owner is never given out mutably.
+    Ok(unsafe { Buffer::from_custom_allocation(start, len, Arc::new(map)) })
+}
+
+impl FileReader for LocalReader {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Buffer> {
+        match &self.map {
+            Some(map) => {
+                let (start, len) = self.check(&range)?;
+                Ok(map.slice_with_length(start, len))
+            }
+            None => self.load(range),
+        }
+    }
+
+    fn load(&self, range: Range<u64>) -> Result<Buffer> {
+        let (_, len) = self.check(&range)?;
+        let failed = |source| Error::io("read", &self.path, source);
+        let mut bytes = AlignedBytes::zeroed(len).map_err(|_| failed(io::ErrorKind::OutOfMemory.into()))?;
+        match self.file.read_exact_at(bytes.as_mut_slice(), range.start) {
+            Ok(()) => Ok(bytes.into_buffer()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.check_len()?;
+                Err(failed(error))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        self.map.is_some()
+    }
+
+    fn check_len(&self) -> Result<()> {
+        let now = self.file.metadata().map_err(|source| Error::io("stat", &self.path, source))?.len();
+        if now == self.len {
+            return Ok(());
+        }
+        let what = format!("the file had {} bytes when it was opened and now has {now}", self.len);
+        Err(Error::corrupt(&self.path, now.min(self.len), what))
+    }
+}

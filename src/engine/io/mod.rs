@@ -1,0 +1,19 @@
+//! L1: the one door to bytes. Nothing outside this folder opens a file.
+//!
+//! Invariants:
+//! 1. No order is assumed between two operations that were not synced.
+//! 2. A sealed file never changes; only `CURRENT` is ever replaced, by rename.
+//! 3. A failed sync is never retried: the caller poisons the writer.
+
+mod aligned;
+mod local;
+mod local_file;
+mod lock;
+mod memory;
+pub(crate) mod path;
+pub(crate) mod storage;
+
+pub use local::{LocalOptions, LocalStorage};
+pub(crate) use memory::MemoryFile;
+pub use memory::MemoryStorage;
+pub use storage::{FileReader, FileWriter, LockGuard, Storage};

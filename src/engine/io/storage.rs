@@ -1,0 +1,145 @@
+//! The storage seam: what the engine needs of a file system, and nothing more.
+//!
+//! Paths are relative to the database, with `/` between at most two parts (`wal/7.wal`), and are
+//! made by the engine alone: no user-given name ever becomes one.
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::buffer::Buffer;
+
+use crate::common::{Error, Result};
+
+/// A place that holds one database.
+pub trait Storage: Send + Sync + Debug {
+    /// Where this is, for messages.
+    fn describe(&self) -> String;
+
+    /// False when nothing outlives the process, so that a log would be of no use.
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    /// Makes a folder (and its parents), durably. Fine when it is there already.
+    fn create_dir(&self, dir: &str) -> Result<()>;
+
+    /// Opens a new file for appending. The name is durable only after [`Storage::sync_dir`].
+    ///
+    /// # Errors
+    /// `Io` with `AlreadyExists` when the file is there.
+    fn create(&self, path: &str) -> Result<Box<dyn FileWriter>>;
+
+    /// Opens a file that no longer changes.
+    ///
+    /// # Errors
+    /// `Io` with `NotFound` when there is none.
+    fn open(&self, path: &str) -> Result<Arc<dyn FileReader>>;
+
+    /// Names of the files in `dir` (not their paths), sorted; empty when the folder is missing.
+    fn list(&self, dir: &str) -> Result<Vec<String>>;
+
+    /// Removes a file; fine when it is gone already.
+    fn remove(&self, path: &str) -> Result<()>;
+
+    /// Renames, replacing the target atomically. Durable after [`Storage::sync_dir`].
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+
+    /// Makes the names in `dir` durable ("" is the database's own folder).
+    fn sync_dir(&self, dir: &str) -> Result<()>;
+
+    /// Takes the writer lock, held until the guard is dropped.
+    ///
+    /// # Errors
+    /// `Busy`, naming the holder, when somebody else has it.
+    fn lock(&self) -> Result<Box<dyn LockGuard>>;
+
+    /// Writes a whole file, syncs it, and only then gives it its name, durably, replacing what was there.
+    fn publish(&self, dir: &str, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
+        let draft = format!("{path}.new");
+        self.remove(&draft)?;
+        let mut file = self.create(&draft)?;
+        file.append(bytes)?;
+        file.sync()?;
+        drop(file);
+        self.rename(&draft, &path)?;
+        self.sync_dir(dir)
+    }
+}
+
+/// A file being written, append only.
+pub trait FileWriter: Send + Debug {
+    /// Path within the database, for messages.
+    fn path(&self) -> &str;
+
+    /// Bytes appended so far.
+    fn len(&self) -> u64;
+
+    /// True before the first append.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends all of `bytes`, or fails: a short or zero-length write is never passed over.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Makes everything appended so far durable (`fdatasync`).
+    fn sync(&mut self) -> Result<()>;
+}
+
+/// A sealed file.
+pub trait FileReader: Send + Sync + Debug {
+    /// Path within the database, for messages.
+    fn path(&self) -> &str;
+
+    /// Length when it was opened.
+    fn len(&self) -> u64;
+
+    /// True for a file of no bytes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of `range`, without a copy where the storage allows; at least 64-byte aligned when
+    /// `range.start` is a multiple of 64.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is shorter than `range.end`.
+    fn read(&self, range: Range<u64>) -> Result<Buffer>;
+
+    /// The bytes of `range` in memory of their own: no later change of the file can reach them. For files
+    /// that another process may still be writing, such as the newest log.
+    ///
+    /// # Errors
+    /// As [`FileReader::read`].
+    fn load(&self, range: Range<u64>) -> Result<Buffer> {
+        self.read(range)
+    }
+
+    /// True when [`FileReader::read`] returns views of one mapping, so that bytes verified once stay verified.
+    fn is_mapped(&self) -> bool;
+
+    /// Confirms that the file still has the length it was opened with, so that a mapping of a file that
+    /// someone cut short is an error and not a signal.
+    fn check_len(&self) -> Result<()>;
+}
+
+/// Holds the writer lock until dropped.
+pub trait LockGuard: Send + Sync + Debug {}
+
+/// `range` as an offset and a length in memory, once it lies within a file of `len` bytes.
+pub(crate) fn check_range(path: &str, len: u64, range: &Range<u64>) -> Result<(usize, usize)> {
+    if range.start > range.end || range.end > len {
+        let what = format!("bytes {}..{} are wanted of a file of {len}", range.start, range.end);
+        return Err(Error::corrupt(path, len.min(range.start), what));
+    }
+    match (usize::try_from(range.start), usize::try_from(range.end - range.start)) {
+        (Ok(start), Ok(len)) => Ok((start, len)),
+        _ => Err(Error::Limit {
+            what: format!("address space for {path}"),
+            got: range.end,
+            max: usize::MAX as u64,
+        }),
+    }
+}

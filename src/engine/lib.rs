@@ -1,0 +1,31 @@
+//! The durable half of Trilith: Arrow tables under a write-ahead log, without SQL.
+//!
+//! An [`Engine`] holds many tables, keyed or keyless. Writes go through one log and become visible together
+//! ([`WriteBatch`]); a [`Snapshot`] sees all tables as of one commit. Rows are Arrow record batches on the way in, in
+//! memory, on disk and on the way out.
+//!
+//! It is not a query engine: a [`TableView`] gives point reads and the parts of a scan, and the crate `trilith` puts
+//! SQL over them. `ARCHITECTURE.md` walks through the layers, `FORMAT.md` through the bytes.
+
+pub mod common;
+pub mod db;
+pub mod format;
+pub mod io;
+pub mod lsm;
+pub mod memtable;
+pub mod sstable;
+pub mod testing;
+pub mod wal;
+
+pub use common::{
+    ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Options, Result, RowId,
+    SeqNo, TableId,
+};
+pub use db::{
+    AlterTable, Appender, CheckReport, Engine, FileInfo, IfExists, ROW_ID, ScanPart, Snapshot, TableSpec,
+    TableView, WriteBatch, WriteMode, check_path, check_storage, conform, key_schema, open_path,
+};
+pub use format::key::KeyCodec;
+pub use format::stats::ColumnStats;
+pub use format::table::{ColumnDef, PUBLIC_SCHEMA, TableDef, TableName, VECTOR_KEY};
+pub use io::{LocalStorage, MemoryStorage, Storage};

@@ -1,0 +1,79 @@
+//! A file's columns as a table's present columns: found by column id, filled in where the file is older.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::take;
+use arrow::datatypes::{Schema, SchemaRef};
+use roaring::RoaringBitmap;
+
+use crate::common::Result;
+use crate::format::table::{ColumnDef, TableDef, record_batch};
+use crate::sstable::SstReader;
+
+/// Columns `columns` of batch `i`, in the table's present types and names.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_columns(
+    table: &TableDef,
+    reader: &SstReader,
+    i: usize,
+    columns: &[usize],
+) -> Result<RecordBatch> {
+    let place = |column: usize| reader.column_index(table.columns[column].id);
+    let mut wanted: Vec<usize> = columns.iter().filter_map(|&column| place(column)).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let batch = reader.read_batch(i, Some(&wanted))?;
+    let rows = reader.batch_rows(i);
+    let rows = (rows.end - rows.start) as usize;
+    let arrays = columns
+        .iter()
+        .map(|&column| match place(column).and_then(|place| wanted.binary_search(&place).ok()) {
+            Some(at) => Ok(Arc::clone(batch.column(at))),
+            None => fill(&table.columns[column], rows),
+        })
+        .collect::<Result<Vec<ArrayRef>>>()?;
+    record_batch(&projected(table, columns), arrays, rows)
+}
+
+/// The table's schema cut down to `columns`.
+#[must_use]
+pub fn projected(table: &TableDef, columns: &[usize]) -> SchemaRef {
+    Arc::new(Schema::new(
+        columns.iter().map(|&column| Arc::clone(&table.columns[column].field)).collect::<Vec<_>>(),
+    ))
+}
+
+/// What rows hold that were written before the column was there.
+fn fill(column: &ColumnDef, rows: usize) -> Result<ArrayRef> {
+    match &column.fill {
+        Some(value) => Ok(take(value, &UInt32Array::from(vec![0; rows]), None)?),
+        None => Ok(new_null_array(column.field.data_type(), rows)),
+    }
+}
+
+/// `None` when every row of the range is live.
+pub fn live_rows(rows: std::ops::Range<u64>, deletes: &RoaringBitmap) -> Option<BooleanArray> {
+    let (start, end) = (rows.start as u32, rows.end as u32);
+    if deletes.range_cardinality(start..end) == 0 {
+        return None;
+    }
+    let mut live = BooleanBufferBuilder::new((end - start) as usize);
+    live.append_n((end - start) as usize, true);
+    for row in deletes.range(start..end) {
+        live.set_bit((row - start) as usize, false);
+    }
+    Some(BooleanArray::new(live.finish(), None))
+}
+
+/// One row, as a batch of length 1.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_row(table: &TableDef, reader: &SstReader, row: u64, columns: &[usize]) -> Result<RecordBatch> {
+    let i = reader.batch_of_row(row);
+    let batch = read_columns(table, reader, i, columns)?;
+    Ok(batch.slice((row - reader.batch_rows(i).start) as usize, 1))
+}

@@ -1,0 +1,214 @@
+//! One SSTable as a version of a table holds it: the file, and which of its rows are deleted.
+//!
+//! Readers and bitmaps are opened at first use, so that a damaged file disables its own rows and nothing else. The
+//! file leaves the disk when the last version that holds it is gone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use roaring::RoaringBitmap;
+
+use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
+use crate::format::deletes::{self, DeletesInfo};
+use crate::format::layout;
+use crate::io::Storage;
+use crate::sstable::{KeySpec, SstInfo, SstReader};
+
+/// An SSTable and its deleted rows.
+#[derive(Debug)]
+pub struct TableFile {
+    handle: Arc<Handle>,
+    deletes: OnceLock<Arc<RoaringBitmap>>,
+    stored: Option<DeletesInfo>,
+    dead: u64,
+}
+
+/// What all versions of one file share.
+#[derive(Debug)]
+struct Handle {
+    storage: Arc<dyn Storage>,
+    database: DatabaseId,
+    info: SstInfo,
+    key: Option<KeySpec>,
+    reader: OnceLock<Arc<SstReader>>,
+    obsolete: AtomicBool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.obsolete.load(Ordering::Acquire) {
+            // A file that stays behind is an orphan, which the next opening for writing removes.
+            let _ = self.storage.remove(&layout::sst(self.info.file));
+            let _ = self.storage.remove(&layout::sum(self.info.file));
+        }
+    }
+}
+
+impl TableFile {
+    /// A file no row of which is deleted.
+    pub fn new(storage: Arc<dyn Storage>, database: DatabaseId, info: SstInfo, key: Option<KeySpec>) -> Self {
+        Self::with_stored(storage, database, info, key, None, 0)
+    }
+
+    /// A file with `dead` deleted rows, whose bitmap lies in the file `stored`.
+    pub fn with_stored(
+        storage: Arc<dyn Storage>,
+        database: DatabaseId,
+        info: SstInfo,
+        key: Option<KeySpec>,
+        stored: Option<DeletesInfo>,
+        dead: u64,
+    ) -> Self {
+        let handle = Handle {
+            storage,
+            database,
+            info,
+            key,
+            reader: OnceLock::new(),
+            obsolete: AtomicBool::new(false),
+        };
+        let deletes = OnceLock::new();
+        if stored.is_none() {
+            let _ = deletes.set(Arc::default());
+        }
+        Self { handle: Arc::new(handle), deletes, stored, dead }
+    }
+
+    /// The same file with other rows deleted, not stored yet.
+    #[must_use]
+    pub fn with_bitmap(&self, bitmap: RoaringBitmap) -> Self {
+        let dead = bitmap.len();
+        Self {
+            handle: Arc::clone(&self.handle),
+            deletes: OnceLock::from(Arc::new(bitmap)),
+            stored: None,
+            dead,
+        }
+    }
+
+    /// The same file, its deleted rows stored in `info`.
+    #[must_use]
+    pub fn stored_in(&self, info: DeletesInfo) -> Self {
+        let deletes =
+            self.deletes.get().map_or_else(OnceLock::new, |bitmap| OnceLock::from(Arc::clone(bitmap)));
+        Self { handle: Arc::clone(&self.handle), deletes, stored: Some(info), dead: self.dead }
+    }
+
+    /// True when rows were deleted since its bitmap was stored.
+    #[must_use]
+    pub fn is_unstored(&self) -> bool {
+        self.dead > 0 && self.stored.is_none()
+    }
+
+    /// What the manifest says of it.
+    #[must_use]
+    pub fn info(&self) -> &SstInfo {
+        &self.handle.info
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> FileId {
+        self.handle.info.file
+    }
+
+    /// Sequence number of its newest row.
+    #[must_use]
+    pub fn max_seq(&self) -> SeqNo {
+        self.handle.info.max_seq
+    }
+
+    /// Where its deletion bitmap is stored.
+    #[must_use]
+    pub fn stored_deletes(&self) -> Option<&DeletesInfo> {
+        self.stored.as_ref()
+    }
+
+    /// Number of deleted rows.
+    #[must_use]
+    pub fn dead_rows(&self) -> u64 {
+        self.dead
+    }
+
+    /// Number of rows that are not deleted.
+    #[must_use]
+    pub fn live_rows(&self) -> u64 {
+        self.handle.info.rows - self.dead
+    }
+
+    /// Bytes of the file and its companion.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.handle.info.data_len + self.handle.info.sum_len
+    }
+
+    /// The open file.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`, at every call until the file is mended.
+    pub fn reader(&self) -> Result<&Arc<SstReader>> {
+        if let Some(reader) = self.handle.reader.get() {
+            return Ok(reader);
+        }
+        let opened = SstReader::open(
+            &*self.handle.storage,
+            self.handle.database,
+            &self.handle.info,
+            self.handle.key.clone(),
+        )?;
+        Ok(self.handle.reader.get_or_init(|| Arc::new(opened)))
+    }
+
+    /// The deleted rows.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`, at every call until the bitmap's file is mended.
+    pub fn deletes(&self) -> Result<&Arc<RoaringBitmap>> {
+        if let Some(bitmap) = self.deletes.get() {
+            return Ok(bitmap);
+        }
+        let bitmap = self.load_deletes()?;
+        Ok(self.deletes.get_or_init(|| Arc::new(bitmap)))
+    }
+
+    fn load_deletes(&self) -> Result<RoaringBitmap> {
+        let Some(stored) = &self.stored else { return Ok(RoaringBitmap::new()) };
+        let mut all = deletes::read(&*self.handle.storage, self.handle.database, stored)?;
+        let bitmap = all.remove(&self.id()).unwrap_or_default();
+        if bitmap.len() != self.dead || bitmap.max().is_some_and(|row| u64::from(row) >= self.info().rows) {
+            let what = format!(
+                "it does not hold the {} deleted rows of file {} that the manifest counts",
+                self.dead,
+                self.id()
+            );
+            return Err(Error::corrupt(layout::del(stored.file), 0, what));
+        }
+        Ok(bitmap)
+    }
+
+    /// The live row of `key` (encoded, or a big-endian row id).
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn find_live(&self, key: &[u8]) -> Result<Option<u64>> {
+        let Some(row) = self.find(key)? else { return Ok(None) };
+        Ok((!self.deletes()?.contains(row as u32)).then_some(row))
+    }
+
+    fn find(&self, key: &[u8]) -> Result<Option<u64>> {
+        let info = self.info();
+        if key < info.min_key.as_slice() || key > info.max_key.as_slice() {
+            return Ok(None);
+        }
+        let reader = self.reader()?;
+        match (&self.handle.key, <[u8; 8]>::try_from(key)) {
+            (None, Ok(id)) => Ok(reader.find_row_id(crate::common::RowId(u64::from_be_bytes(id)))),
+            _ => reader.find(key),
+        }
+    }
+
+    /// Removes the file from disk once no version holds it.
+    pub fn retire(&self) {
+        self.handle.obsolete.store(true, Ordering::Release);
+    }
+}

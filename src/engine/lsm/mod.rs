@@ -1,0 +1,22 @@
+//! L4: one table as memtables over a set of files, and how the first becomes the second.
+//!
+//! Updates are resolved when a memtable is flushed (merge-on-write): the flush probes its keys in the older files and
+//! publishes deletion bitmaps together with the new file. So every key has at most one live row over all files, files
+//! are scanned in any order without a merge, and pruning a file by any predicate is safe (rule R1): no newer version
+//! of a row can be hidden and resurrect an older one. What the memtables change and no bitmap holds yet, is
+//! in [`Masks`].
+
+pub mod columns;
+pub mod compaction;
+mod file;
+mod flush;
+mod masks;
+mod merge;
+mod output;
+mod state;
+
+pub use file::TableFile;
+pub use flush::{FlushOutput, flush_memtable};
+pub use masks::{Masks, Target};
+pub use output::{FileNumbers, Output};
+pub use state::{Published, State, TableState};

@@ -1,0 +1,124 @@
+//! Sorted rows on their way into SSTables: starts a new file when one is full.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+
+use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
+use crate::format::row_ids::RowIdRuns;
+use crate::format::table::TableDef;
+use crate::io::Storage;
+use crate::memtable::ChunkKeys;
+use crate::sstable::{RowKeys, SstHeader, SstInfo, SstKey, SstWriter};
+
+/// Hands out file numbers, which are never reused.
+#[derive(Clone, Debug)]
+pub struct FileNumbers(Arc<AtomicU64>);
+
+impl FileNumbers {
+    /// Starts at `next`.
+    #[must_use]
+    pub fn new(next: FileId) -> Self {
+        Self(Arc::new(AtomicU64::new(next.0)))
+    }
+
+    /// A number of its own.
+    pub fn take(&self) -> FileId {
+        FileId(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The number that [`FileNumbers::take`] would give.
+    #[must_use]
+    pub fn peek(&self) -> FileId {
+        FileId(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Writes rows in key order into as many files as they need. Dropped unfinished, it leaves orphans that no manifest
+/// names.
+#[derive(Debug)]
+pub struct Output {
+    storage: Arc<dyn Storage>,
+    database: DatabaseId,
+    numbers: FileNumbers,
+    table: Arc<TableDef>,
+    batch_rows: usize,
+    file_bytes: u64,
+    writer: Option<SstWriter>,
+    range: (SeqNo, SeqNo),
+    files: Vec<SstInfo>,
+}
+
+impl Output {
+    /// Files for `table`, whose rows were committed within `range`.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        database: DatabaseId,
+        numbers: FileNumbers,
+        table: Arc<TableDef>,
+        (batch_rows, file_bytes): (usize, usize),
+        range: (SeqNo, SeqNo),
+    ) -> Self {
+        Self {
+            storage,
+            database,
+            numbers,
+            table,
+            batch_rows,
+            file_bytes: file_bytes as u64,
+            writer: None,
+            range,
+            files: Vec::new(),
+        }
+    }
+
+    /// Appends rows, which follow all earlier ones in key order.
+    ///
+    /// # Errors
+    /// When the disk refuses, or rows come out of order.
+    pub fn write(&mut self, rows: &RecordBatch, keys: &ChunkKeys) -> Result<()> {
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => self.open()?,
+        };
+        match keys {
+            ChunkKeys::Encoded(keys) => writer.write(rows, RowKeys::Encoded(keys))?,
+            ChunkKeys::RowIds(ids) => {
+                let runs = RowIdRuns::from_ids(ids.values())
+                    .ok_or_else(|| Error::Internal("row ids do not ascend".into()))?;
+                writer.write(rows, RowKeys::RowIds(&runs))?;
+            }
+        }
+        if writer.bytes_written() < self.file_bytes {
+            self.writer = Some(writer);
+        } else {
+            self.files.push(writer.finish(self.range.0, self.range.1)?);
+        }
+        Ok(())
+    }
+
+    /// Closes the last file and tells what was written; the caller makes the folder durable.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn finish(mut self) -> Result<Vec<SstInfo>> {
+        if let Some(writer) = self.writer.take() {
+            self.files.push(writer.finish(self.range.0, self.range.1)?);
+        }
+        Ok(self.files)
+    }
+
+    fn open(&self) -> Result<SstWriter> {
+        let key = if self.table.is_keyed() { SstKey::Keyed } else { SstKey::RowId };
+        let header = SstHeader {
+            database: self.database,
+            file: self.numbers.take(),
+            table: self.table.id,
+            schema: self.table.file_schema(),
+            key,
+            batch_rows: self.batch_rows,
+        };
+        SstWriter::create(Arc::clone(&self.storage), header)
+    }
+}

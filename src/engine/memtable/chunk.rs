@@ -1,0 +1,163 @@
+//! A run of entries that were committed together, or merged since: rows as one Arrow batch, or deletions.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arrow::array::{Array, BinaryArray, RecordBatch, UInt64Array};
+use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
+
+use crate::common::{RowId, SeqNo};
+
+/// The mark of an entry that nothing supersedes.
+pub const LIVE: u32 = u32::MAX;
+
+/// The keys of a chunk's entries.
+#[derive(Clone, Debug)]
+pub enum ChunkKeys {
+    /// Encoded primary keys.
+    Encoded(BinaryArray),
+    /// Row ids of a keyless table.
+    RowIds(UInt64Array),
+}
+
+impl ChunkKeys {
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Encoded(keys) => keys.len(),
+            Self::RowIds(ids) => ids.len(),
+        }
+    }
+
+    /// True when there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `with` on the bytes of key `i`: row ids count as big endian.
+    pub fn with<T>(&self, i: usize, with: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Self::Encoded(keys) => with(keys.value(i)),
+            Self::RowIds(ids) => with(&ids.value(i).to_be_bytes()),
+        }
+    }
+
+    /// Row id `i`; keys of keyed tables have none.
+    #[must_use]
+    pub fn row_id(&self, i: usize) -> Option<RowId> {
+        match self {
+            Self::Encoded(_) => None,
+            Self::RowIds(ids) => Some(RowId(ids.value(i))),
+        }
+    }
+
+    fn concat(parts: &[&Self]) -> Result<Self, ArrowError> {
+        let arrays: Vec<&dyn Array> = parts
+            .iter()
+            .map(|part| match part {
+                Self::Encoded(keys) => keys as &dyn Array,
+                Self::RowIds(ids) => ids as &dyn Array,
+            })
+            .collect();
+        let joined = arrow::compute::concat(&arrays)?.to_data();
+        Ok(match parts.first() {
+            Some(Self::Encoded(_)) => Self::Encoded(joined.into()),
+            _ => Self::RowIds(joined.into()),
+        })
+    }
+}
+
+/// One entry's bookkeeping.
+#[derive(Debug)]
+pub struct Entry {
+    /// The entry of the same key that it supersedes, or [`LIVE`].
+    pub previous: u32,
+    superseded_by: AtomicU32,
+}
+
+impl Entry {
+    /// A newest entry.
+    #[must_use]
+    pub fn new(previous: u32) -> Self {
+        Self { previous, superseded_by: AtomicU32::new(LIVE) }
+    }
+
+    /// The entry that supersedes this one, or [`LIVE`].
+    #[must_use]
+    pub fn superseded_by(&self) -> u32 {
+        self.superseded_by.load(Ordering::Acquire)
+    }
+
+    pub(super) fn supersede(&self, by: u32) {
+        self.superseded_by.store(by, Ordering::Release);
+    }
+}
+
+/// A run of entries.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Number of its first entry.
+    pub start: u32,
+    /// The rows; `None` when the entries are deletions.
+    pub rows: Option<RecordBatch>,
+    /// One key per entry.
+    pub keys: ChunkKeys,
+    /// One per entry.
+    pub entries: Vec<Entry>,
+    /// Where each commit starts within the chunk, and its sequence number.
+    pub commits: Vec<(u32, SeqNo)>,
+    /// The keys were checked to be absent from every older file and memtable.
+    pub fresh: bool,
+}
+
+impl Chunk {
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True for a chunk of no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// One past its last entry.
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        self.start + self.len() as u32
+    }
+
+    /// Sequence number of the entry at `offset`.
+    #[must_use]
+    pub fn seq(&self, offset: usize) -> SeqNo {
+        let after = self.commits.partition_point(|(start, _)| *start as usize <= offset);
+        self.commits[after - 1].1
+    }
+
+    /// One chunk of the same entries as `parts`, which follow each other and all hold rows.
+    pub(super) fn merge(parts: &[std::sync::Arc<Self>]) -> Result<Self, ArrowError> {
+        let start = parts[0].start;
+        let batches: Vec<&RecordBatch> = parts.iter().filter_map(|part| part.rows.as_ref()).collect();
+        let keys: Vec<&ChunkKeys> = parts.iter().map(|part| &part.keys).collect();
+        let copy = |entry: &Entry| Entry {
+            previous: entry.previous,
+            superseded_by: AtomicU32::new(entry.superseded_by()),
+        };
+        Ok(Self {
+            start,
+            rows: Some(concat_batches(&batches[0].schema(), batches)?),
+            keys: ChunkKeys::concat(&keys)?,
+            entries: parts.iter().flat_map(|part| part.entries.iter().map(copy)).collect(),
+            commits: parts.iter().flat_map(|part| part.commits_from(start)).collect(),
+            fresh: parts.iter().all(|part| part.fresh),
+        })
+    }
+
+    fn commits_from(&self, start: u32) -> impl Iterator<Item = (u32, SeqNo)> {
+        self.commits.iter().map(move |(offset, seq)| (self.start - start + offset, *seq))
+    }
+}

@@ -1,0 +1,223 @@
+//! The memtable itself: pushing commits, finding keys, and the limit that a snapshot puts on both.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::RecordBatch;
+use parking_lot::RwLock;
+
+use super::chunk::{Chunk, ChunkKeys, Entry, LIVE};
+use super::index::KeyIndex;
+use crate::common::{Result, RowId, SeqNo};
+
+/// Chunks of one size class that are merged into one of the next.
+const MERGE_FAN_IN: usize = 8;
+/// Chunks of at least this many rows are left alone.
+const MERGED_ROWS_MAX: usize = 8192;
+/// Bookkeeping per entry, beside its key and columns: index node, entry, offsets.
+const ENTRY_BYTES: usize = 96;
+
+/// The newest entry of a key below a limit.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The chunk that holds it.
+    pub chunk: Arc<Chunk>,
+    /// Its place in the chunk.
+    pub offset: usize,
+    /// Sequence number of its commit.
+    pub seq: SeqNo,
+}
+
+impl Found {
+    /// True when the entry is a deletion.
+    #[must_use]
+    pub fn is_deletion(&self) -> bool {
+        self.chunk.rows.is_none()
+    }
+
+    /// The row, when it is one.
+    #[must_use]
+    pub fn row(&self) -> Option<RecordBatch> {
+        self.chunk.rows.as_ref().map(|rows| rows.slice(self.offset, 1))
+    }
+}
+
+/// Rows and deletions of one table that no file holds yet.
+#[derive(Debug)]
+pub struct MemTable {
+    keyed: bool,
+    chunks: RwLock<Vec<Arc<Chunk>>>,
+    index: KeyIndex,
+    bytes: AtomicUsize,
+}
+
+impl MemTable {
+    /// An empty memtable of a keyed or a keyless table.
+    #[must_use]
+    pub fn new(keyed: bool) -> Self {
+        Self { keyed, chunks: RwLock::default(), index: KeyIndex::default(), bytes: AtomicUsize::new(0) }
+    }
+
+    /// Memory it holds, estimated.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Number of entries pushed so far.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.chunks.read().last().map_or(0, |chunk| chunk.end())
+    }
+
+    /// True before the first push.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sequence number of the first commit in it.
+    #[must_use]
+    pub fn first_seq(&self) -> Option<SeqNo> {
+        self.chunks.read().first().map(|chunk| chunk.seq(0))
+    }
+
+    /// Sequence number of the last commit in it.
+    #[must_use]
+    pub fn last_seq(&self) -> Option<SeqNo> {
+        self.chunks.read().last().map(|chunk| chunk.seq(chunk.len() - 1))
+    }
+
+    /// Number of entries whose commit is at or before `seq`: the limit of a snapshot.
+    #[must_use]
+    pub fn limit(&self, seq: SeqNo) -> u32 {
+        let chunks = self.chunks.read();
+        let at = chunks.partition_point(|chunk| chunk.commits[0].1 <= seq);
+        let Some(chunk) = at.checked_sub(1).map(|i| &chunks[i]) else { return 0 };
+        let commits = chunk.commits.partition_point(|(_, commit)| *commit <= seq);
+        chunk.commits.get(commits).map_or(chunk.end(), |(offset, _)| chunk.start + offset)
+    }
+
+    /// Appends one commit's rows, or its deletions when `rows` is `None`. Only the holder of the commit lock calls it.
+    ///
+    /// # Errors
+    /// Only when merging small chunks fails, which then left everything as it was.
+    pub fn push(&self, seq: SeqNo, keys: ChunkKeys, rows: Option<RecordBatch>, fresh: bool) -> Result<()> {
+        let start = self.len();
+        let column_bytes = rows.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+        let key_bytes = match &keys {
+            ChunkKeys::Encoded(keys) => keys.value_data().len() * 2,
+            ChunkKeys::RowIds(_) => 8 * keys.len(),
+        };
+        self.bytes.fetch_add(column_bytes + key_bytes + ENTRY_BYTES * keys.len(), Ordering::Relaxed);
+        let entries = self.link(start, &keys, rows.is_some());
+        self.chunks.write().push(Arc::new(Chunk {
+            start,
+            rows,
+            keys,
+            entries,
+            commits: vec![(0, seq)],
+            fresh,
+        }));
+        self.merge_small_chunks()
+    }
+
+    /// Makes each key's entry the newest and marks the ones superseded.
+    fn link(&self, start: u32, keys: &ChunkKeys, rows: bool) -> Vec<Entry> {
+        let fresh_row_ids = rows && !self.keyed;
+        let mut entries: Vec<Entry> = Vec::with_capacity(keys.len());
+        for i in 0..keys.len() {
+            let number = start + i as u32;
+            let previous = if fresh_row_ids { None } else { self.replace(keys, i, number) };
+            match previous {
+                Some(older) if older >= start => entries[(older - start) as usize].supersede(number),
+                Some(older) => self.supersede(older, number),
+                None => {}
+            }
+            entries.push(Entry::new(previous.unwrap_or(LIVE)));
+        }
+        entries
+    }
+
+    fn replace(&self, keys: &ChunkKeys, i: usize, number: u32) -> Option<u32> {
+        let indexed = keys.with(i, |key| self.index.replace(key, number));
+        indexed.or_else(|| keys.row_id(i).and_then(|id| self.entry_of(id)))
+    }
+
+    fn supersede(&self, older: u32, by: u32) {
+        if let Some((chunk, offset)) = self.locate(older) {
+            chunk.entries[offset].supersede(by);
+        }
+    }
+
+    fn locate(&self, entry: u32) -> Option<(Arc<Chunk>, usize)> {
+        let chunks = self.chunks.read();
+        let at = chunks.partition_point(|chunk| chunk.start <= entry).checked_sub(1)?;
+        let chunk = &chunks[at];
+        (entry < chunk.end()).then(|| (Arc::clone(chunk), (entry - chunk.start) as usize))
+    }
+
+    /// The entry of a row that is in this memtable itself. Row ids grow with the entry number.
+    fn entry_of(&self, id: RowId) -> Option<u32> {
+        let chunks = self.chunks.read();
+        let rows: Vec<&Arc<Chunk>> = chunks.iter().filter(|chunk| chunk.rows.is_some()).collect();
+        let at = rows.partition_point(|chunk| chunk.keys.row_id(0) <= Some(id)).checked_sub(1)?;
+        let ChunkKeys::RowIds(ids) = &rows[at].keys else { return None };
+        let offset = ids.values().binary_search(&id.0).ok()?;
+        Some(rows[at].start + offset as u32)
+    }
+
+    /// The newest entry of `key` below `limit`.
+    #[must_use]
+    pub fn find(&self, key: &[u8], limit: u32) -> Option<Found> {
+        let mut entry = self.index.newest(key).or_else(|| {
+            let id = <[u8; 8]>::try_from(key).ok().filter(|_| !self.keyed)?;
+            self.entry_of(RowId(u64::from_be_bytes(id)))
+        })?;
+        loop {
+            if entry == LIVE {
+                return None;
+            }
+            let (chunk, offset) = self.locate(entry)?;
+            if entry < limit {
+                let seq = chunk.seq(offset);
+                return Some(Found { chunk, offset, seq });
+            }
+            entry = chunk.entries[offset].previous;
+        }
+    }
+
+    /// The chunks that hold the entries below `limit`; the last may reach beyond it.
+    #[must_use]
+    pub fn chunks(&self, limit: u32) -> Vec<Arc<Chunk>> {
+        self.chunks.read().iter().take_while(|chunk| chunk.start < limit).map(Arc::clone).collect()
+    }
+
+    /// Calls `visit` with the key and number of each key's newest entry, in key order. Only on a frozen memtable.
+    pub fn for_each_newest(&self, visit: impl FnMut(&[u8], u32)) {
+        self.index.for_each(visit);
+    }
+
+    /// Keeps the number of chunks logarithmic under single-row commits.
+    fn merge_small_chunks(&self) -> Result<()> {
+        while let Some(parts) = self.mergeable_tail() {
+            let merged = Arc::new(Chunk::merge(&parts)?);
+            let mut chunks = self.chunks.write();
+            let keep = chunks.len() - parts.len();
+            chunks.truncate(keep);
+            chunks.push(merged);
+        }
+        Ok(())
+    }
+
+    fn mergeable_tail(&self) -> Option<Vec<Arc<Chunk>>> {
+        let chunks = self.chunks.read();
+        let tail = chunks.len().checked_sub(MERGE_FAN_IN).map(|at| &chunks[at..])?;
+        let class = |chunk: &Chunk| chunk.len().ilog(MERGE_FAN_IN);
+        let last = class(tail.last()?);
+        let small = |chunk: &Arc<Chunk>| {
+            chunk.rows.is_some() && chunk.len() < MERGED_ROWS_MAX && class(chunk) == last
+        };
+        tail.iter().all(small).then(|| tail.to_vec())
+    }
+}

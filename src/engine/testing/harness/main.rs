@@ -1,0 +1,65 @@
+//! The reliability harnesses of the engine: `cargo test -p trilith-engine --test reliability -- h8 --secs 60`.
+//!
+//! Each prints one line (`rel h8 commit=.. injected=.. lost=.. ..`) and fails when anything was lost, wrong, crashed
+//! or hung, or when it injected less than its floor. Without arguments each runs for a few seconds, on a fixed seed
+//! and a fresh one.
+
+#![expect(clippy::unwrap_used, reason = "a test program")]
+
+mod arrow_rows;
+mod generate;
+mod h8_model;
+mod lanes;
+mod model;
+mod op;
+mod report;
+mod shrink;
+
+use report::{Budget, Report};
+
+/// Name, entry point, floor for 60 seconds, seconds in the short run.
+type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
+
+const HARNESSES: [Harness; 1] = [("h8", h8_model::harness, 5_000, 8.0)];
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let option = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
+    let secs: Option<f64> = option("--secs").and_then(|text| text.parse().ok());
+    let seed: Option<u64> = option("--seed").and_then(|text| text.parse().ok());
+    let named = |harness: &&Harness| args.iter().any(|arg| arg == harness.0);
+    let chosen: Vec<&Harness> = HARNESSES.iter().filter(named).collect();
+    let chosen = if chosen.is_empty() && (args.is_empty() || secs.is_some()) {
+        HARNESSES.iter().collect()
+    } else {
+        chosen
+    };
+    std::panic::set_hook(Box::new(|_| {}));
+    let failed = chosen.iter().filter(|harness| !passes(harness, secs, seed)).count();
+    println!(
+        "test result: {}. {} passed; {failed} failed",
+        if failed == 0 { "ok" } else { "FAILED" },
+        chosen.len() - failed
+    );
+    std::process::exit(i32::from(failed > 0));
+}
+
+fn passes((name, harness, floor, short): &Harness, secs: Option<f64>, seed: Option<u64>) -> bool {
+    let fresh: u32 = rand::random();
+    let seeds = match (seed, secs) {
+        (Some(seed), _) => vec![seed],
+        (None, Some(_)) => vec![u64::from(fresh) << 20],
+        (None, None) => vec![1, u64::from(fresh) << 20],
+    };
+    let each = secs.unwrap_or(*short / seeds.len() as f64);
+    let mut passed = true;
+    for seed in seeds {
+        let budget = Budget::new(seed, each);
+        lanes::watch(name, budget);
+        let report = harness(&budget);
+        println!("{}", report.line(name, &budget));
+        report.failures.iter().for_each(|failure| println!("  {failure}"));
+        passed &= report.passes(&budget, *floor);
+    }
+    passed
+}

@@ -1,0 +1,31 @@
+//! L3: the write-ahead log. One record per commit, in files `wal/{n}.wal` that each continue the one before.
+//!
+//! It knows nothing of what the payloads mean. Invariants:
+//! 1. A file appears under its name only with a whole, durable header.
+//! 2. Every record testifies how much of its file was durable before it (`synced_upto`): damage below that
+//!    is corruption, never a reason to return less.
+//! 3. No file is changed after a crash: its successor's header records where it was cut.
+
+mod chain;
+mod evidence;
+mod replay;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::format::wal_header::{WalEnd, WalHeader};
+pub use chain::{Recovered, recover, replay_chain};
+pub use replay::{ReplayBound, WalTail, read_header, replay};
+pub use writer::WalWriter;
+
+use crate::common::FileId;
+
+/// The folder of the log files.
+pub const WAL_DIR: &str = "wal";
+
+/// Path of log file `file` within the database.
+#[must_use]
+pub fn wal_path(file: FileId) -> String {
+    format!("{WAL_DIR}/{file}.wal")
+}

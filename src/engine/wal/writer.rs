@@ -1,0 +1,187 @@
+//! Appends to the newest log file.
+//!
+//! Records gather in memory until `flush` hands them to the system in one write; `sync` makes them durable.
+//! A writer that failed once takes no more calls: what the disk holds past `synced_end` is then unknown, and
+//! a new file that continues from there is the only way on.
+
+use super::{WAL_DIR, wal_path};
+use crate::common::{ClosedReason, Epoch, Error, Result, SeqNo};
+use crate::format::wal_header::{WAL_HEADER_LEN, WalEnd, WalHeader};
+use crate::format::wal_record::{self, RecordHeader};
+use crate::io::{FileWriter, Storage};
+
+use arrow::buffer::Buffer;
+
+/// Bytes of buffer kept between flushes.
+const BUFFER_KEPT: usize = 4 << 20;
+
+/// The one writer of a log file.
+#[derive(Debug)]
+pub struct WalWriter {
+    file: Box<dyn FileWriter>,
+    path: String,
+    epoch: Epoch,
+    /// Chain value of the file header: ties each record to this file.
+    seed: u32,
+    /// After the last record appended.
+    end: WalEnd,
+    /// The last end known to be durable.
+    synced: WalEnd,
+    last_seq: Option<SeqNo>,
+    buffer: Vec<u8>,
+    failed: bool,
+}
+
+impl WalWriter {
+    /// Starts a log file: header written, synced, and only then given its name, durably.
+    ///
+    /// # Errors
+    /// `Io` when the disk refuses, also when there is such a file already.
+    pub fn create(storage: &dyn Storage, header: WalHeader) -> Result<Self> {
+        Self::create_carrying(storage, header, &[])
+    }
+
+    /// As [`WalWriter::create`], with records that are in the file before it appears: those that recovery
+    /// found beyond the proven end of the file before, and which `header.prev` therefore cuts off.
+    ///
+    /// # Errors
+    /// As [`WalWriter::create`].
+    pub fn create_carrying(
+        storage: &dyn Storage,
+        header: WalHeader,
+        carried: &[(SeqNo, Buffer)],
+    ) -> Result<Self> {
+        let path = wal_path(header.file);
+        let draft = format!("{path}.new");
+        storage.create_dir(WAL_DIR)?;
+        storage.remove(&draft)?;
+        // The rename would replace it.
+        let name = format!("{}.wal", header.file);
+        if storage.list(WAL_DIR)?.contains(&name) {
+            return Err(Error::io("create", path, std::io::ErrorKind::AlreadyExists.into()));
+        }
+        let file = storage.create(&draft)?;
+        let mut writer = Self::start(file, path, header);
+        for (seq, payload) in carried {
+            writer.append(*seq, &[payload.as_slice()])?;
+        }
+        writer.sync()?;
+        storage.rename(&draft, &writer.path)?;
+        storage.sync_dir(WAL_DIR)?;
+        Ok(writer)
+    }
+
+    fn start(file: Box<dyn FileWriter>, path: String, header: WalHeader) -> Self {
+        let bytes = header.encode();
+        let seed = crc32c::crc32c(&bytes[..WAL_HEADER_LEN - 4]);
+        let end = WalEnd { file: header.file, len: WAL_HEADER_LEN as u64, chain: seed };
+        // Nothing is durable yet; the first sync sets this right before anyone can see the file.
+        let synced = WalEnd { len: 0, ..end };
+        let (epoch, buffer) = (header.epoch, bytes.to_vec());
+        Self { file, path, epoch, seed, end, synced, last_seq: None, buffer, failed: false }
+    }
+
+    /// Adds the record of commit `seq`, given in parts, to the buffer.
+    ///
+    /// # Errors
+    /// `Limit` when the payload is too long, `Internal` when `seq` does not follow the last one, `Closed` after
+    /// a failure. The log is as before then.
+    pub fn append(&mut self, seq: SeqNo, payload: &[&[u8]]) -> Result<()> {
+        self.usable()?;
+        if let Some(last) = self.last_seq.filter(|last| *last >= seq) {
+            return Err(Error::Internal(format!("commit {seq} is logged after commit {last}")));
+        }
+        let (len, payload_crc) = wal_record::measure(payload)?;
+        let (epoch, synced_upto, prev_chain) = (self.epoch, self.synced.len, self.end.chain);
+        let header = RecordHeader { len, epoch, seq, synced_upto, prev_chain, payload_crc };
+        let (bytes, chain) = header.encode(self.seed, self.end.len);
+        let short_of_memory =
+            |_| Error::io("buffer a record for", &self.path, std::io::ErrorKind::OutOfMemory.into());
+        self.buffer.try_reserve(header.stride() as usize).map_err(short_of_memory)?;
+        self.buffer.extend_from_slice(&bytes);
+        payload.iter().for_each(|part| self.buffer.extend_from_slice(part));
+        self.buffer.extend_from_slice(wal_record::padding(u64::from(len)));
+        self.end = WalEnd { len: self.end.len + header.stride(), chain, ..self.end };
+        self.last_seq = Some(seq);
+        Ok(())
+    }
+
+    /// Hands the buffer to the operating system in one write: it then survives the process.
+    ///
+    /// # Errors
+    /// `Io`, after which the writer takes no more calls.
+    pub fn flush(&mut self) -> Result<()> {
+        self.usable()?;
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.append(&self.buffer);
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_KEPT);
+        self.settle(written)
+    }
+
+    /// Makes every record appended so far durable.
+    ///
+    /// # Errors
+    /// `Io`, after which the writer takes no more calls: a failed sync is never tried again.
+    pub fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        if self.synced != self.end {
+            let synced = self.file.sync();
+            self.settle(synced)?;
+            self.synced = self.end;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the log, with those still in memory.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.end.len
+    }
+
+    /// True while it holds no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end.len == WAL_HEADER_LEN as u64
+    }
+
+    /// After the last record appended. Seals the file once everything is synced.
+    #[must_use]
+    pub fn end(&self) -> WalEnd {
+        self.end
+    }
+
+    /// After the last record known to be durable.
+    #[must_use]
+    pub fn synced_end(&self) -> WalEnd {
+        self.synced
+    }
+
+    /// Bytes appended and not yet durable.
+    #[must_use]
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.end.len - self.synced.len
+    }
+
+    /// Refuses commits up to `seq`, which an earlier file holds.
+    pub(super) fn continue_after(&mut self, seq: Option<SeqNo>) {
+        self.last_seq = self.last_seq.max(seq);
+    }
+
+    fn usable(&self) -> Result<()> {
+        if self.failed { Err(Error::Closed(ClosedReason::Poisoned)) } else { Ok(()) }
+    }
+
+    /// Stops the writer on failure, and names the file as it is called now.
+    fn settle(&mut self, outcome: Result<()>) -> Result<()> {
+        outcome.map_err(|error| {
+            self.failed = true;
+            match error {
+                Error::Io { op, source, .. } => Error::io(op, &self.path, source),
+                other => other,
+            }
+        })
+    }
+}

@@ -57,7 +57,12 @@ pub fn parser(sql: &str) -> Result<DFParser<'static>> {
 /// If a token is malformed, such as a text without its closing quote.
 pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&TrilithDialect, sql).tokenize_with_location().map_err(ParserError::from)?;
-    let mut rest = tokens.as_slice();
+    Ok(merge_operators(&tokens))
+}
+
+/// The same tokens with the distance operators as one token each.
+pub fn merge_operators(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let mut rest = tokens;
     let mut merged = Vec::with_capacity(tokens.len());
     while let [first, after @ ..] = rest {
         let (operator, length) = distance_operator(rest).unzip();
@@ -68,7 +73,7 @@ pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
         merged.push(token);
         rest = length.map_or(after, |length| &rest[length..]);
     }
-    Ok(merged)
+    merged
 }
 
 /// The distance operator that `tokens` start with, and how many they are.

@@ -27,10 +27,10 @@ impl ExprPlanner for TrilithPlanner {
                 PlannerResult::Planned(step(function, expr.left, expr.right))
             }
             Some(DocumentCall::Contains) => {
-                PlannerResult::Planned(document::json_contains().call(vec![expr.left, expr.right]))
+                PlannerResult::Planned(document::json_contains_udf().call(vec![expr.left, expr.right]))
             }
             Some(DocumentCall::Contained) => {
-                PlannerResult::Planned(document::json_contains().call(vec![expr.right, expr.left]))
+                PlannerResult::Planned(document::json_contains_udf().call(vec![expr.right, expr.left]))
             }
             None => PlannerResult::Original(expr),
         })
@@ -50,7 +50,7 @@ impl ExprPlanner for TrilithPlanner {
             GetFieldAccess::ListIndex { key } => *key,
             range => return Ok(PlannerResult::Original(RawFieldAccessExpr { field_access: range, expr })),
         };
-        Ok(PlannerResult::Planned(step(document::json_get(), expr, key)))
+        Ok(PlannerResult::Planned(step(document::json_get_udf(), expr, key)))
     }
 
     fn plan_compound_identifier(
@@ -65,7 +65,7 @@ impl ExprPlanner for TrilithPlanner {
         let column = Expr::Column(Column::from((qualifier, field)));
         let steps = nested_names.iter().map(|name| lit(name.as_str()));
         Ok(PlannerResult::Planned(
-            steps.fold(column, |document, key| step(document::json_get(), document, key)),
+            steps.fold(column, |document, key| step(document::json_get_udf(), document, key)),
         ))
     }
 }
@@ -74,14 +74,14 @@ fn distance(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<ScalarUDF> {
     let is_vector = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| vector::is_vector(&data_type));
     match &expr.op {
         BinaryOperator::Spaceship if is_vector(&expr.left) || is_vector(&expr.right) => {
-            Some(vector::cosine_distance())
+            Some(vector::cosine_distance_udf())
         }
         BinaryOperator::Custom(operator) => match operator.as_str() {
-            "<->" => Some(vector::l2_distance()),
-            "<#>" => Some(vector::negative_inner_product()),
-            "<+>" => Some(vector::l1_distance()),
-            "<~>" => Some(vector::hamming_distance()),
-            "<%>" => Some(vector::jaccard_distance()),
+            "<->" => Some(vector::l2_distance_udf()),
+            "<#>" => Some(vector::negative_inner_product_udf()),
+            "<+>" => Some(vector::l1_distance_udf()),
+            "<~>" => Some(vector::hamming_distance_udf()),
+            "<%>" => Some(vector::jaccard_distance_udf()),
             _ => None,
         },
         _ => None,
@@ -99,8 +99,8 @@ fn document_call(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<DocumentCall
     let left = data_type(&expr.left)?;
     let is_document = is_variant(&left) || is_text(&left);
     match expr.op {
-        BinaryOperator::Arrow if is_document => Some(DocumentCall::Step(document::json_get())),
-        BinaryOperator::LongArrow if is_document => Some(DocumentCall::Step(document::json_as_text())),
+        BinaryOperator::Arrow if is_document => Some(DocumentCall::Step(document::json_get_udf())),
+        BinaryOperator::LongArrow if is_document => Some(DocumentCall::Step(document::json_as_text_udf())),
         BinaryOperator::AtArrow if is_variant(&left) => Some(DocumentCall::Contains),
         BinaryOperator::ArrowAt if is_variant(&data_type(&expr.right)?) => Some(DocumentCall::Contained),
         _ => None,

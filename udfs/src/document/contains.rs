@@ -18,7 +18,7 @@ use parquet_variant::{Variant, VariantList};
 use std::sync::Arc;
 
 /// `json_contains(document, part)`: whether the part occurs in the document.
-pub fn json_contains() -> ScalarUDF {
+pub fn json_contains_udf() -> ScalarUDF {
     ScalarUDF::new_from_impl(JsonContains { signature: Signature::any(2, Volatility::Immutable) })
 }
 

@@ -11,14 +11,14 @@ use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
 
 /// `json_get(document, key, ...)`: the value the keys lead to, as VARIANT.
-pub fn json_get() -> ScalarUDF {
+pub fn json_get_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get", &[], Returns::Variant, 1..=usize::MAX, |call| call.variants(Some))
 }
 
 /// `json_as_text(document, key, ...)`: the value the keys lead to, as text.
 ///
 /// A string is bare, anything else is JSON text; a missing value and a JSON null are NULL.
-pub fn json_as_text() -> ScalarUDF {
+pub fn json_as_text_udf() -> ScalarUDF {
     let returns = Returns::Type(DataType::Utf8);
     DocumentFunction::udf("json_as_text", &["json_get_text"], returns, 1..=usize::MAX, |call| {
         let mut texts = StringBuilder::new();

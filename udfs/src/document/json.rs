@@ -15,12 +15,12 @@ use parquet_variant_json::VariantToJson;
 use std::sync::Arc;
 
 /// `parse_json(text)`: the text as VARIANT.
-pub(super) fn parse_json() -> ScalarUDF {
+pub fn parse_json_udf() -> ScalarUDF {
     DocumentFunction::udf("parse_json", &["json"], Returns::Variant, 1..=1, |call| call.variants(Some))
 }
 
 /// `to_json(document)`: the document as JSON text.
-pub(super) fn to_json() -> ScalarUDF {
+pub fn to_json_udf() -> ScalarUDF {
     DocumentFunction::udf(
         "to_json",
         &["variant_to_json"],

@@ -31,6 +31,11 @@ pub(super) fn variant_children() -> Fields {
     [METADATA, VALUE].map(|name| Field::new(name, DataType::Binary, false)).into_iter().collect()
 }
 
+/// Whether a column is a VARIANT: by its shape, with or without the extension name.
+pub fn is_variant_field(field: &Field) -> bool {
+    is_variant(field.data_type())
+}
+
 /// Whether a column of this type holds variants, in our layout or any other that the format allows.
 ///
 /// Decided by the shape, since expressions lose the extension name of their field.

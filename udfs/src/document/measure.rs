@@ -10,7 +10,7 @@ use std::sync::Arc;
 const ANY: std::ops::RangeInclusive<usize> = 1..=usize::MAX;
 
 /// `json_length(document, key, ...)`: items of a list or fields of an object, else NULL.
-pub(super) fn json_length() -> ScalarUDF {
+pub(super) fn json_length_udf() -> ScalarUDF {
     let returns = Returns::Type(DataType::Int64);
     DocumentFunction::udf("json_length", &["json_array_length"], returns, ANY, |call| {
         let lengths = call.values().map(|value| match value? {
@@ -23,7 +23,7 @@ pub(super) fn json_length() -> ScalarUDF {
 }
 
 /// `json_keys(document, key, ...)`: the field names of an object in their order, else NULL.
-pub(super) fn json_keys() -> ScalarUDF {
+pub(super) fn json_keys_udf() -> ScalarUDF {
     let item = Arc::new(Field::new_list_field(DataType::Utf8, true));
     let returns = Returns::Type(DataType::List(item));
     DocumentFunction::udf("json_keys", &["json_object_keys"], returns, ANY, |call| {
@@ -43,7 +43,7 @@ pub(super) fn json_keys() -> ScalarUDF {
 }
 
 /// `variant_typeof(document, key, ...)`: the name of the value's type; NULL where there is none.
-pub(super) fn variant_typeof() -> ScalarUDF {
+pub(super) fn variant_typeof_udf() -> ScalarUDF {
     let returns = Returns::Type(DataType::Utf8);
     DocumentFunction::udf("variant_typeof", &["json_typeof"], returns, ANY, |call| {
         let names = call.values().map(|value| value.as_ref().map(type_name));

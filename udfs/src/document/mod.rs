@@ -24,32 +24,34 @@ mod typed;
 mod tests;
 
 pub use column::VariantColumnBuilder;
-pub use contains::json_contains;
+pub use contains::json_contains_udf;
 pub use documents::Documents;
 pub use function::DocumentFunction;
-pub use get::{json_as_text, json_get};
-pub use json::{variant_array_from_json, variant_to_json};
-pub use layout::{is_variant, variant_data_type, variant_field};
+pub use get::{json_as_text_udf, json_get_udf};
+pub use json::{parse_json_udf, to_json_udf, variant_array_from_json, variant_to_json};
+pub use layout::{is_variant, is_variant_field, variant_data_type, variant_field};
 pub use parser::append_json;
+pub use to_variant::to_variant_udf;
+pub use typed::variant_get_udf;
 
 use datafusion::logical_expr::ScalarUDF;
 
 /// Every document function.
 pub fn all() -> Vec<ScalarUDF> {
     vec![
-        json::parse_json(),
-        json::to_json(),
-        to_variant::to_variant(),
-        typed::variant_get(),
-        json_get(),
-        json_as_text(),
-        scalar::json_get_int(),
-        scalar::json_get_float(),
-        scalar::json_get_bool(),
-        scalar::json_get_str(),
-        measure::json_length(),
-        measure::json_keys(),
-        measure::variant_typeof(),
-        json_contains(),
+        parse_json_udf(),
+        to_json_udf(),
+        to_variant_udf(),
+        variant_get_udf(),
+        json_get_udf(),
+        json_as_text_udf(),
+        scalar::json_get_int_udf(),
+        scalar::json_get_float_udf(),
+        scalar::json_get_bool_udf(),
+        scalar::json_get_str_udf(),
+        measure::json_length_udf(),
+        measure::json_keys_udf(),
+        measure::variant_typeof_udf(),
+        json_contains_udf(),
     ]
 }

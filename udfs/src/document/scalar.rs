@@ -13,7 +13,7 @@ use std::sync::Arc;
 const ANY: std::ops::RangeInclusive<usize> = 1..=usize::MAX;
 
 /// `json_get_int(document, key, ...)`: a whole number.
-pub(super) fn json_get_int() -> ScalarUDF {
+pub(super) fn json_get_int_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get_int", &[], Returns::Type(DataType::Int64), ANY, |call| {
         let integers = call.values().map(|value| integer(&value?));
         Ok(Arc::new(integers.collect::<Int64Array>()))
@@ -21,7 +21,7 @@ pub(super) fn json_get_int() -> ScalarUDF {
 }
 
 /// `json_get_float(document, key, ...)`: any number.
-pub(super) fn json_get_float() -> ScalarUDF {
+pub(super) fn json_get_float_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get_float", &[], Returns::Type(DataType::Float64), ANY, |call| {
         let floats = call.values().map(|value| float(&value?));
         Ok(Arc::new(floats.collect::<Float64Array>()))
@@ -29,7 +29,7 @@ pub(super) fn json_get_float() -> ScalarUDF {
 }
 
 /// `json_get_bool(document, key, ...)`: true or false.
-pub(super) fn json_get_bool() -> ScalarUDF {
+pub(super) fn json_get_bool_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get_bool", &[], Returns::Type(DataType::Boolean), ANY, |call| {
         let booleans = call.values().map(|value| boolean(&value?));
         Ok(Arc::new(booleans.collect::<BooleanArray>()))
@@ -37,7 +37,7 @@ pub(super) fn json_get_bool() -> ScalarUDF {
 }
 
 /// `json_get_str(document, key, ...)`: a string.
-pub(super) fn json_get_str() -> ScalarUDF {
+pub(super) fn json_get_str_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get_str", &[], Returns::Type(DataType::Utf8), ANY, |call| {
         let strings = call.values().map(|value| string(&value?));
         Ok(Arc::new(strings.collect::<StringArray>()))

@@ -12,7 +12,7 @@ use parquet_variant_compute::cast_to_variant;
 use std::sync::Arc;
 
 /// `to_variant(value)`: any value as VARIANT.
-pub(super) fn to_variant() -> ScalarUDF {
+pub fn to_variant_udf() -> ScalarUDF {
     ScalarUDF::new_from_impl(ToVariant { signature: Signature::any(1, Volatility::Immutable) })
 }
 

@@ -19,7 +19,7 @@ use parquet_variant_compute::{GetOptions, VariantArray};
 use std::sync::Arc;
 
 /// `variant_get(document, 'path' [, 'type'])`: a value by its path.
-pub(super) fn variant_get() -> ScalarUDF {
+pub fn variant_get_udf() -> ScalarUDF {
     ScalarUDF::new_from_impl(VariantGet { signature: Signature::variadic_any(Volatility::Immutable) })
 }
 

@@ -9,10 +9,10 @@ use super::shape;
 use crate::kernels::{self, Element, Metric};
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err, utils::take_function_args};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use std::sync::Arc;
 
@@ -142,6 +142,22 @@ impl DistanceFunction {
         exec_err!("{}", shape::length_mismatch(self.name, left, right))
     }
 
+    /// Compares the lengths that types and constants fix, so that a wrong query fails on no rows too.
+    fn check_constants(&self, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<()> {
+        let length = |data_type: &DataType, constant: &Option<&ScalarValue>| match constant {
+            Some(constant) if !constant.is_null() => {
+                let rows = VectorRows::new(self.name, &constant.to_array()?)?;
+                Ok((!rows.is_null(0)).then(|| rows.span(0).len()))
+            }
+            _ => Ok(shape::fixed_length(data_type)),
+        };
+        let lengths = types.iter().zip(constants).map(|(data_type, constant)| length(data_type, constant));
+        match lengths.collect::<Result<Vec<_>>>()?[..] {
+            [Some(left), Some(right)] => self.check_lengths(left, right),
+            _ => Ok(()),
+        }
+    }
+
     fn column_to_constant(&self, column: &ArrayRef, constant: &ScalarValue) -> Result<ArrayRef> {
         let constant = VectorRows::new(self.name, &constant.to_array()?)?;
         if constant.is_null(0) {
@@ -198,6 +214,13 @@ impl ScalarUDFImpl for DistanceFunction {
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         shape::check(self.name, arg_types, 2)?;
         Ok(DataType::Float64)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let data_type = self.return_type(&types)?;
+        self.check_constants(&types, args.scalar_arguments)?;
+        Ok(Arc::new(Field::new(self.name, data_type, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

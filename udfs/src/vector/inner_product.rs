@@ -5,14 +5,14 @@ use crate::kernels::Metric;
 use datafusion::logical_expr::ScalarUDF;
 
 /// `inner_product(a, b)`: the sum of products; higher is closer.
-pub fn inner_product() -> ScalarUDF {
+pub fn inner_product_udf() -> ScalarUDF {
     let aliases =
         ["array_inner_product", "list_inner_product", "dot_product", "array_dot_product", "list_dot_product"];
     DistanceFunction::udf("inner_product", &aliases, Metric::InnerProduct, Reading::Negated)
 }
 
 /// `negative_inner_product(a, b)`: the negated sum of products; lower is closer.
-pub fn negative_inner_product() -> ScalarUDF {
+pub fn negative_inner_product_udf() -> ScalarUDF {
     let aliases = [
         "array_negative_inner_product",
         "list_negative_inner_product",

@@ -5,6 +5,6 @@ use crate::kernels::Metric;
 use datafusion::logical_expr::ScalarUDF;
 
 /// `jaccard_distance(a, b)`: 1 minus common over all set bits (`UInt8`, binary) or non-zero components.
-pub fn jaccard_distance() -> ScalarUDF {
+pub fn jaccard_distance_udf() -> ScalarUDF {
     DistanceFunction::udf("jaccard_distance", &[], Metric::Jaccard, Reading::Distance)
 }

@@ -5,6 +5,6 @@ use crate::kernels::Metric;
 use datafusion::logical_expr::ScalarUDF;
 
 /// `l1_distance(a, b)`: the sum of absolute differences.
-pub fn l1_distance() -> ScalarUDF {
+pub fn l1_distance_udf() -> ScalarUDF {
     DistanceFunction::udf("l1_distance", &[], Metric::L1, Reading::Distance)
 }

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 /// `l2_normalize(v)`: the vector scaled to Euclidean length one.
-pub fn l2_normalize() -> ScalarUDF {
+pub fn l2_normalize_udf() -> ScalarUDF {
     ScalarUDF::new_from_impl(L2Normalize { signature: Signature::any(1, Volatility::Immutable) })
 }
 

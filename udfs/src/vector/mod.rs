@@ -14,6 +14,7 @@ mod l1_distance;
 mod l2_distance;
 mod l2_normalize;
 mod literal;
+mod query;
 mod rows;
 mod shape;
 mod vector_dims;
@@ -22,34 +23,35 @@ mod vector_norm;
 #[cfg(test)]
 mod tests;
 
-pub use cosine_distance::cosine_distance;
-pub use cosine_similarity::cosine_similarity;
+pub use cosine_distance::cosine_distance_udf;
+pub use cosine_similarity::cosine_similarity_udf;
 pub use distance::{DistanceFunction, Reading};
-pub use hamming_distance::hamming_distance;
-pub use inner_product::{inner_product, negative_inner_product};
-pub use jaccard_distance::jaccard_distance;
-pub use l1_distance::l1_distance;
-pub use l2_distance::l2_distance;
-pub use l2_normalize::l2_normalize;
+pub use hamming_distance::hamming_distance_udf;
+pub use inner_product::{inner_product_udf, negative_inner_product_udf};
+pub use jaccard_distance::jaccard_distance_udf;
+pub use l1_distance::l1_distance_udf;
+pub use l2_distance::l2_distance_udf;
+pub use l2_normalize::l2_normalize_udf;
+pub use query::VectorQuery;
 pub use shape::is_vector;
-pub use vector_dims::vector_dims;
-pub use vector_norm::vector_norm;
+pub use vector_dims::vector_dims_udf;
+pub use vector_norm::vector_norm_udf;
 
 use datafusion::logical_expr::ScalarUDF;
 
 /// Every vector function.
 pub fn all() -> Vec<ScalarUDF> {
     vec![
-        l2_distance(),
-        cosine_distance(),
-        cosine_similarity(),
-        inner_product(),
-        negative_inner_product(),
-        l1_distance(),
-        hamming_distance(),
-        jaccard_distance(),
-        l2_normalize(),
-        vector_norm(),
-        vector_dims(),
+        l2_distance_udf(),
+        cosine_distance_udf(),
+        cosine_similarity_udf(),
+        inner_product_udf(),
+        negative_inner_product_udf(),
+        l1_distance_udf(),
+        hamming_distance_udf(),
+        jaccard_distance_udf(),
+        l2_normalize_udf(),
+        vector_norm_udf(),
+        vector_dims_udf(),
     ]
 }

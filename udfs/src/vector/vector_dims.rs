@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 /// `vector_dims(v)`: how many components a vector has.
-pub fn vector_dims() -> ScalarUDF {
+pub fn vector_dims_udf() -> ScalarUDF {
     ScalarUDF::new_from_impl(VectorDims { signature: Signature::any(1, Volatility::Immutable) })
 }
 

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 /// `vector_norm(v)`: the Euclidean length of a vector.
-pub fn vector_norm() -> ScalarUDF {
+pub fn vector_norm_udf() -> ScalarUDF {
     let aliases = vec!["l2_norm".to_string()];
     ScalarUDF::new_from_impl(VectorNorm { aliases, signature: Signature::any(1, Volatility::Immutable) })
 }

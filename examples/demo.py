@@ -11,8 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-import trilith
 from stdlib_index import build, crash, questions
+
+import trilith
 
 
 def main() -> int:

@@ -8,9 +8,10 @@ from itertools import count
 
 import duckdb
 import pyarrow as pa
-import trilith
 from measure import folder, line, show, take_turns
 from rows import batches
+
+import trilith
 
 ROWS_PER_COMMIT = 1000
 COMMITS = int(os.environ.get("COMMITS", "1000"))

@@ -9,8 +9,9 @@ import os
 import statistics
 import time
 
-import trilith
 from measure import Pair, folder, line, show
+
+import trilith
 
 COMMITS = int(os.environ.get("COMMITS", "1000"))
 WARM = 50

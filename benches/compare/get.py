@@ -8,9 +8,10 @@ import sqlite3
 import statistics
 from collections.abc import Callable
 
-import trilith
 from measure import agree, folder, line, show, take_turns
 from rows import batches, reader
+
+import trilith
 
 ROWS = int(os.environ.get("ROWS", "1000000"))
 GETS = 20_000

@@ -14,8 +14,9 @@ import statistics
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import trilith
 from measure import agree, folder, line, seconds, show, take_turns
+
+import trilith
 
 ROWS, WIDTH, K = int(os.environ.get("ROWS", "100000")), 384, 10
 STATEMENT = f"SELECT id FROM t ORDER BY cosine_distance(embedding, $q) LIMIT {K}"

@@ -6,9 +6,10 @@ import os
 import statistics
 from pathlib import Path
 
-import trilith
 from measure import ROUNDS, apart, folder, line, seconds, show
 from rows import reader
+
+import trilith
 
 ROWS = int(os.environ.get("ROWS", "28000000"))
 GOAL_MS = 100

@@ -6,9 +6,10 @@ import os
 import statistics
 
 import datafusion
-import trilith
 from measure import agree, folder, line, show, take_turns
 from rows import batches, reader
+
+import trilith
 
 ROWS = int(os.environ.get("ROWS", "10000000"))
 STATEMENT = (

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
-import trilith
 
+import trilith
 from stdlib_index import embedding, source
 from stdlib_index.progress import track
 

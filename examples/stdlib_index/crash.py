@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import trilith
-
 from stdlib_index.writer import ROWS_PER_COMMIT
 
 COMMITS_BEFORE_KILL = 40

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import trilith
-
 from stdlib_index.build import embed
 
 DEFAULT_QUESTION = "wait for several threads to finish"

@@ -10,6 +10,7 @@ import itertools
 import sys
 
 import numpy as np
+
 import trilith
 
 ROWS_PER_COMMIT = 1000

@@ -50,7 +50,8 @@ fmt: .venv/test.ready ## format Rust and Python
 lint: toolchain .venv/test.ready check-format check-clippy check-python ## formatters and linters only
 	$(BIN)/python .ci/features.py
 
-bench: toolchain .venv/bench.ready ## release build, then every comparison of benches/compare
+bench: toolchain .venv/bench.ready ## release build, then the engine alone and every comparison with others
+	cargo bench --locked -p trilith-engine --bench engine
 	maturin develop --release
 	$(BIN)/python benches/compare/all.py
 
@@ -87,4 +88,4 @@ check-python: .venv/test.ready
 	ruff check $(PYTHON_CODE)
 
 test-examples:
-	$(BIN)/python examples/demo.py --quick --path "$$(mktemp -d)/demo.tri"
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; $(BIN)/python examples/demo.py --quick --path "$$folder/demo.tri"

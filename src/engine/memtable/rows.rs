@@ -141,7 +141,7 @@ impl MemTable {
 
     fn replace(&self, keys: &ChunkKeys, i: usize, number: u32) -> Option<u32> {
         let indexed = keys.with(i, |key| self.index.replace(key, number));
-        indexed.or_else(|| keys.row_id(i).and_then(|id| self.entry_of(id)))
+        indexed.max(keys.row_id(i).and_then(|id| self.entry_of(id)))
     }
 
     fn supersede(&self, older: u32, by: u32) {
@@ -170,10 +170,9 @@ impl MemTable {
     /// The newest entry of `key` below `limit`.
     #[must_use]
     pub fn find(&self, key: &[u8], limit: u32) -> Option<Found> {
-        let mut entry = self.index.newest(key).or_else(|| {
-            let id = <[u8; 8]>::try_from(key).ok().filter(|_| !self.keyed)?;
-            self.entry_of(RowId(u64::from_be_bytes(id)))
-        })?;
+        let row_id = <[u8; 8]>::try_from(key).ok().filter(|_| !self.keyed);
+        let fresh = row_id.and_then(|id| self.entry_of(RowId(u64::from_be_bytes(id))));
+        let mut entry = self.index.newest(key).max(fresh)?;
         loop {
             if entry == LIVE {
                 return None;

@@ -1,0 +1,215 @@
+//! The engine alone, without SQL or Python: what the store itself costs, beside the bare disk and memory.
+//!
+//! `cargo bench -p trilith-engine --bench engine [-- FOLDER]`. Each line: work, figure, and the limit beside it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
+use trilith_engine::{
+    Durability, Engine, Error, IfExists, Options, TableDef, TableName, TableSpec, WriteBatch, WriteMode,
+};
+
+const APPEND_ROWS: i64 = 10_000_000;
+const APPEND_BATCH: i64 = 100_000;
+
+fn schema() -> SchemaRef {
+    let field = |name, kind| Field::new(name, kind, false);
+    Arc::new(Schema::new(vec![
+        field("id", DataType::Int64),
+        field("n", DataType::Int64),
+        field("x", DataType::Float64),
+    ]))
+}
+
+fn rows(start: i64, count: i64) -> RecordBatch {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(start..start + count));
+    let ns: ArrayRef = Arc::new(Int64Array::from_iter_values((start..start + count).map(|i| i % 1000)));
+    let xs: ArrayRef =
+        Arc::new(Float64Array::from_iter_values((start..start + count).map(|i| i as f64 * 0.5)));
+    RecordBatch::try_new(schema(), vec![ids, ns, xs]).unwrap_or_else(|e| fail(&e.into()))
+}
+
+fn fail(error: &Error) -> ! {
+    eprintln!("{error}");
+    std::process::exit(1)
+}
+
+fn table(engine: &Engine, name: &str, key: &[&str]) -> Result<Arc<TableDef>, Error> {
+    let primary_key = key.iter().map(|name| (*name).to_owned()).collect();
+    let spec = TableSpec {
+        name: TableName::public(name),
+        schema: schema(),
+        primary_key,
+        defaults: Default::default(),
+    };
+    engine.create_table(&spec, IfExists::Keep)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn timed<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<(T, Duration), Error> {
+    let start = Instant::now();
+    let done = work()?;
+    Ok((done, start.elapsed()))
+}
+
+fn append(engine: &Engine, name: &str, key: &[&str]) -> Result<(), Error> {
+    let def = table(engine, name, key)?;
+    let batches: Vec<RecordBatch> =
+        (0..APPEND_ROWS / APPEND_BATCH).map(|i| rows(i * APPEND_BATCH, APPEND_BATCH)).collect();
+    let (_, took) = timed(|| {
+        let mut appender = engine.appender(&def.name, WriteMode::Insert)?;
+        for batch in &batches {
+            appender.write(batch)?;
+        }
+        appender.finish()
+    })?;
+    let rate = APPEND_ROWS as f64 / took.as_secs_f64() / 1e6;
+    println!("append {name:<8} 10 M rows, one durable commit   {took:>9.1?}  {rate:.1} M rows/s");
+    Ok(())
+}
+
+fn scan(engine: &Engine, name: &str, what: &str) -> Result<(), Error> {
+    let mut times = Vec::new();
+    for round in 0..6 {
+        let (sum, took) = timed(|| {
+            let mut sum = 0.0;
+            for part in engine.snapshot()?.table(&TableName::public(name))?.parts()? {
+                for i in 0..part.num_batches() {
+                    sum += part
+                        .read(i, &[2], false)?
+                        .column(0)
+                        .as_primitive::<Float64Type>()
+                        .values()
+                        .iter()
+                        .sum::<f64>();
+                }
+            }
+            Ok(sum)
+        })?;
+        assert!(sum > 0.0);
+        if round == 0 {
+            println!("scan {name:<8} sum of 10 M f64, first, {what:<10} {took:>9.1?}");
+        } else {
+            times.push(took);
+        }
+    }
+    let took = median(times);
+    println!(
+        "scan {name:<8} sum of 10 M f64, warm, 1 thread   {took:>9.1?}  {:.1} GB/s",
+        0.08 / took.as_secs_f64()
+    );
+    Ok(())
+}
+
+fn point_gets(engine: &Engine, name: &str) -> Result<(), Error> {
+    let view = engine.snapshot()?.table(&TableName::public(name))?;
+    let mut x: u64 = 7;
+    let gets = 200_000;
+    for _ in 0..2 {
+        let (found, took) = timed(|| {
+            let mut found = 0;
+            for _ in 0..gets {
+                x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let key: ArrayRef = Arc::new(Int64Array::from(vec![((x >> 33) as i64) % APPEND_ROWS]));
+                found += view.get(&[key], None)?.map_or(0, |row| row.num_rows());
+            }
+            Ok(found)
+        })?;
+        assert_eq!(found, gets);
+        println!("get  {name:<8} random of 10 M rows                {:>9.0?}", took / gets as u32);
+    }
+    Ok(())
+}
+
+fn batches_of_1000(engine: &Engine, durability: Durability) -> Result<(), Error> {
+    let def = table(engine, &format!("batches_{}", durability.name()), &["id"])?;
+    let input: Vec<RecordBatch> = (0..1000).map(|i| rows((i * 7919) % 1000 * 1000, 1000)).collect();
+    let (_, took) = timed(|| {
+        for batch in &input {
+            let mut write = WriteBatch::new();
+            write.upsert(&def, batch)?;
+            write.durability(durability);
+            engine.commit(write)?;
+        }
+        Ok(())
+    })?;
+    println!(
+        "commit 1,000 x 1,000 rows, keyed, {:<9}        {took:>9.1?}  {:.2} M rows/s",
+        durability.name(),
+        1.0 / took.as_secs_f64()
+    );
+    Ok(())
+}
+
+/// One-row durable commits, turn by turn with the bare append + fdatasync of the same bytes.
+fn one_row_commits(engine: &Engine, folder: &Path) -> Result<(), Error> {
+    let def = table(engine, "single", &["id"])?;
+    let bare_path = folder.join("bare.log");
+    let mut bare =
+        File::create(&bare_path).map_err(|e| Error::io("create", bare_path.display().to_string(), e))?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for i in 0..2000 {
+        let mut write = WriteBatch::new();
+        let (_, took) = timed(|| {
+            write.upsert(&def, &rows(i, 1))?;
+            engine.commit(write)
+        })?;
+        ours.push(took);
+        let (_, took) = timed(|| {
+            let done = bare.write_all(&[7; 512]).and_then(|()| bare.sync_data());
+            done.map_err(|e| Error::io("append to", "bare.log", e))
+        })?;
+        theirs.push(took);
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    println!(
+        "commit 1 row, group (fsynced)   {ours:.1?}; bare append + fdatasync {theirs:.1?}; ratio {:.2}",
+        ours.as_secs_f64() / theirs.as_secs_f64()
+    );
+    Ok(())
+}
+
+fn reopen(folder: &Path, engine: Arc<Engine>) -> Result<(), Error> {
+    let bytes: u64 = engine.files().iter().map(|file| file.bytes).sum();
+    let (_, close) = timed(|| engine.close())?;
+    drop(engine);
+    let (engine, open) = timed(|| Engine::open_path(&folder.join("db"), Options::default()))?;
+    println!("close {close:.1?}; open {open:.1?} of {} MB in {} files", bytes >> 20, engine.files().len());
+    scan(&engine, "keyless", "reopened")
+}
+
+fn run(folder: &Path) -> Result<(), Error> {
+    let engine = Engine::open_path(&folder.join("db"), Options::default())?;
+    append(&engine, "keyless", &[])?;
+    append(&engine, "keyed", &["id"])?;
+    scan(&engine, "keyless", "just made")?;
+    scan(&engine, "keyed", "just made")?;
+    point_gets(&engine, "keyed")?;
+    batches_of_1000(&engine, Durability::Buffered)?;
+    batches_of_1000(&engine, Durability::Group)?;
+    one_row_commits(&engine, folder)?;
+    reopen(folder, engine)
+}
+
+fn main() {
+    let given = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let folder = given
+        .map_or_else(std::env::temp_dir, PathBuf::from)
+        .join(format!("trilith-bench-{}", std::process::id()));
+    if let Err(error) = std::fs::create_dir_all(&folder)
+        .map_err(|e| Error::io("create", folder.display().to_string(), e))
+        .and_then(|()| run(&folder))
+    {
+        fail(&error);
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}

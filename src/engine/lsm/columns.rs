@@ -22,16 +22,14 @@ pub fn read_columns(
     columns: &[usize],
 ) -> Result<RecordBatch> {
     let place = |column: usize| reader.column_index(table.columns[column].id);
-    let mut wanted: Vec<usize> = columns.iter().filter_map(|&column| place(column)).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let batch = reader.read_batch(i, Some(&wanted))?;
+    let held: Vec<usize> = columns.iter().filter_map(|&column| place(column)).collect();
+    let mut held = reader.read_columns(i, &held)?.into_iter();
     let rows = reader.batch_rows(i);
     let rows = (rows.end - rows.start) as usize;
     let arrays = columns
         .iter()
-        .map(|&column| match place(column).and_then(|place| wanted.binary_search(&place).ok()) {
-            Some(at) => Ok(Arc::clone(batch.column(at))),
+        .map(|&column| match place(column).and_then(|_| held.next()) {
+            Some(values) => Ok(values),
             None => fill(&table.columns[column], rows),
         })
         .collect::<Result<Vec<ArrayRef>>>()?;
@@ -41,9 +39,11 @@ pub fn read_columns(
 /// The table's schema cut down to `columns`.
 #[must_use]
 pub fn projected(table: &TableDef, columns: &[usize]) -> SchemaRef {
-    Arc::new(Schema::new(
-        columns.iter().map(|&column| Arc::clone(&table.columns[column].field)).collect::<Vec<_>>(),
-    ))
+    let schema = table.schema();
+    if columns.len() == schema.fields().len() && columns.iter().enumerate().all(|(i, &column)| i == column) {
+        return schema;
+    }
+    Arc::new(Schema::new(columns.iter().map(|&column| Arc::clone(&table.columns[column].field)).collect::<Vec<_>>()))
 }
 
 /// What rows hold that were written before the column was there.

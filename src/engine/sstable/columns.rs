@@ -28,7 +28,10 @@ impl Decoded {
 
 impl SstReader {
     /// Columns of a batch, in the order asked for.
-    pub(super) fn read_columns(&self, batch: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+    ///
+    /// # Errors
+    /// As [`SstReader::read_batch`].
+    pub fn read_columns(&self, batch: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
         if batch >= self.num_batches() {
             return Err(Error::invalid(
                 format!("batch {batch}"),

@@ -2,12 +2,13 @@
 //!
 //! `<->` `<#>` `<=>` `<+>` `<~>` `<%>` are pgvector's distances, `->` `->>` `@>` PostgreSQL's JSON
 //! operators; `doc['a'][0]` and `doc.a.b` are `->` chains. `<=>` stays null-safe equality unless
-//! an operand is a vector. A chain of steps becomes one call, so nothing is built in between.
+//! an operand is a vector. A chain of steps becomes one call, so nothing is built in between, and
+//! a document next to a number, a text or a boolean is read as one.
 
 use crate::document::{self, DocumentFunction, is_variant};
 use crate::vector;
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Column, DFSchema, Result, TableReference};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
@@ -22,6 +23,7 @@ impl ExprPlanner for TrilithPlanner {
         if let Some(distance) = distance(&expr, schema) {
             return Ok(PlannerResult::Planned(distance.call(vec![expr.left, expr.right])));
         }
+        let expr = as_scalars(expr, schema);
         Ok(match document_call(&expr, schema) {
             Some(DocumentCall::Step(function)) => {
                 PlannerResult::Planned(step(function, expr.left, expr.right))
@@ -73,6 +75,8 @@ impl ExprPlanner for TrilithPlanner {
 fn distance(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<ScalarUDF> {
     let is_vector = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| vector::is_vector(&data_type));
     match &expr.op {
+        // What `<->` is in the PostgreSQL dialect.
+        BinaryOperator::LtDashGt => Some(vector::l2_distance_udf()),
         BinaryOperator::Spaceship if is_vector(&expr.left) || is_vector(&expr.right) => {
             Some(vector::cosine_distance_udf())
         }
@@ -84,6 +88,50 @@ fn distance(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<ScalarUDF> {
             "<%>" => Some(vector::jaccard_distance_udf()),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// Reads a document as the type it is compared or computed with: `doc.price > 3`, `doc.name = 'x'`.
+fn as_scalars(expr: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    use BinaryOperator::{
+        Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Plus, StringConcat,
+    };
+    let RawBinaryExpr { op, left, right } = expr;
+    if !matches!(
+        op,
+        Eq | NotEq | Lt | LtEq | Gt | GtEq | Plus | Minus | Multiply | Divide | Modulo | StringConcat
+    ) {
+        return RawBinaryExpr { op, left, right };
+    }
+    let holds_document = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| is_variant(&data_type));
+    match (holds_document(&left), holds_document(&right)) {
+        (true, false) => match scalar_reader(&op, &right, schema) {
+            Some(reader) => RawBinaryExpr { op, left: extend(reader, left, None), right },
+            None => RawBinaryExpr { op, left, right },
+        },
+        (false, true) => match scalar_reader(&op, &left, schema) {
+            Some(reader) => RawBinaryExpr { op, left, right: extend(reader, right, None) },
+            None => RawBinaryExpr { op, left, right },
+        },
+        _ => RawBinaryExpr { op, left, right },
+    }
+}
+
+/// The function that reads a document as what `other` is.
+///
+/// Numbers meet as doubles; an equality with an integer, or one that doubles cannot tell from its
+/// neighbours, as integers.
+fn scalar_reader(op: &BinaryOperator, other: &Expr, schema: &DFSchema) -> Option<ScalarUDF> {
+    let beyond_doubles = |value: &i64| value.unsigned_abs() >= 1 << f64::MANTISSA_DIGITS;
+    let large = matches!(other, Expr::Literal(ScalarValue::Int64(Some(value)), _) if beyond_doubles(value));
+    match other.get_type(schema).ok()? {
+        DataType::Boolean => Some(document::json_get_bool_udf()),
+        text if is_text(&text) => Some(document::json_get_str_udf()),
+        integer if integer.is_integer() && (large || op == &BinaryOperator::Eq) => {
+            Some(document::json_get_int_udf())
+        }
+        number if number.is_numeric() => Some(document::json_get_float_udf()),
         _ => None,
     }
 }
@@ -111,13 +159,18 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-/// `function(document, key)`, continuing the chain if the document is itself a `json_get`.
+/// `function(document, key)`.
 fn step(function: ScalarUDF, document: Expr, key: Expr) -> Expr {
+    extend(function, document, Some(key))
+}
+
+/// `function(document, key)`, with the keys of the document before it if that is itself a `json_get`.
+fn extend(function: ScalarUDF, document: Expr, key: Option<Expr>) -> Expr {
     let mut arguments = match document {
         Expr::ScalarFunction(ScalarFunction { func, args }) if is_json_get(&func) => args,
         other => vec![other],
     };
-    arguments.push(key);
+    arguments.extend(key);
     function.call(arguments)
 }
 

@@ -31,6 +31,7 @@ pub use get::{json_as_text_udf, json_get_udf};
 pub use json::{parse_json_udf, to_json_udf, variant_array_from_json, variant_to_json};
 pub use layout::{is_variant, is_variant_field, variant_data_type, variant_field};
 pub use parser::append_json;
+pub use scalar::{json_get_bool_udf, json_get_float_udf, json_get_int_udf, json_get_str_udf};
 pub use to_variant::to_variant_udf;
 pub use typed::variant_get_udf;
 
@@ -45,10 +46,10 @@ pub fn all() -> Vec<ScalarUDF> {
         variant_get_udf(),
         json_get_udf(),
         json_as_text_udf(),
-        scalar::json_get_int_udf(),
-        scalar::json_get_float_udf(),
-        scalar::json_get_bool_udf(),
-        scalar::json_get_str_udf(),
+        json_get_int_udf(),
+        json_get_float_udf(),
+        json_get_bool_udf(),
+        json_get_str_udf(),
         measure::json_length_udf(),
         measure::json_keys_udf(),
         measure::variant_typeof_udf(),

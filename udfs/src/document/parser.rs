@@ -4,7 +4,6 @@
 //! or decimals, the others are the nearest double, which a general parser does not promise. Of a
 //! key that occurs twice the last value stays. Nesting is bounded, because readers recurse.
 
-use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use parquet_variant::{ObjectFieldBuilder, Variant, VariantBuilderExt, VariantDecimal16};
 use std::borrow::Cow;
@@ -273,11 +272,11 @@ impl<'a> Reader<'a> {
 /// The narrowest integer or decimal that holds the number.
 fn integer(number: &str) -> Result<Variant<'static, 'static>> {
     let integer: i128 = number.parse().map_err(|error| exec_datafusion_err!("{number}: {error}"))?;
-    Ok(i8::try_from(integer)
+    i8::try_from(integer)
         .map(Variant::from)
         .or_else(|_| i16::try_from(integer).map(Variant::from))
         .or_else(|_| i32::try_from(integer).map(Variant::from))
         .or_else(|_| i64::try_from(integer).map(Variant::from))
         .or_else(|_| VariantDecimal16::try_new(integer, 0).map(Variant::from))
-        .map_err(|error: ArrowError| DataFusionError::from(error))?)
+        .map_err(DataFusionError::from)
 }

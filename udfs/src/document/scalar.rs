@@ -13,7 +13,7 @@ use std::sync::Arc;
 const ANY: std::ops::RangeInclusive<usize> = 1..=usize::MAX;
 
 /// `json_get_int(document, key, ...)`: a whole number.
-pub(super) fn json_get_int_udf() -> ScalarUDF {
+pub fn json_get_int_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get_int", &[], Returns::Type(DataType::Int64), ANY, |call| {
         let integers = call.values().map(|value| integer(&value?));
         Ok(Arc::new(integers.collect::<Int64Array>()))
@@ -21,7 +21,7 @@ pub(super) fn json_get_int_udf() -> ScalarUDF {
 }
 
 /// `json_get_float(document, key, ...)`: any number.
-pub(super) fn json_get_float_udf() -> ScalarUDF {
+pub fn json_get_float_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get_float", &[], Returns::Type(DataType::Float64), ANY, |call| {
         let floats = call.values().map(|value| float(&value?));
         Ok(Arc::new(floats.collect::<Float64Array>()))
@@ -29,7 +29,7 @@ pub(super) fn json_get_float_udf() -> ScalarUDF {
 }
 
 /// `json_get_bool(document, key, ...)`: true or false.
-pub(super) fn json_get_bool_udf() -> ScalarUDF {
+pub fn json_get_bool_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get_bool", &[], Returns::Type(DataType::Boolean), ANY, |call| {
         let booleans = call.values().map(|value| boolean(&value?));
         Ok(Arc::new(booleans.collect::<BooleanArray>()))
@@ -37,7 +37,7 @@ pub(super) fn json_get_bool_udf() -> ScalarUDF {
 }
 
 /// `json_get_str(document, key, ...)`: a string.
-pub(super) fn json_get_str_udf() -> ScalarUDF {
+pub fn json_get_str_udf() -> ScalarUDF {
     DocumentFunction::udf("json_get_str", &[], Returns::Type(DataType::Utf8), ANY, |call| {
         let strings = call.values().map(|value| string(&value?));
         Ok(Arc::new(strings.collect::<StringArray>()))
@@ -57,11 +57,10 @@ pub(super) fn integer(value: &Variant<'_, '_>) -> Option<i64> {
             (mantissa % unit == 0).then(|| i64::try_from(mantissa / unit).ok()).flatten()
         }
         _ => {
-            // -2^63 and 2^63 are doubles; everything from the first to below the second fits.
             let float = float(value)?;
-            let whole = float.fract() == 0.0
-                && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&float);
-            whole.then_some(float as i64)
+            // Both bounds are doubles; the upper one is the first that does not fit.
+            let fits = (i64::MIN as f64..-(i64::MIN as f64)).contains(&float);
+            (fits && float.fract() == 0.0).then_some(float as i64)
         }
     }
 }

@@ -105,6 +105,33 @@ fn steps_bind_stronger_than_anything_around_them() {
 }
 
 #[test]
+fn a_document_next_to_a_scalar_is_read_as_one() {
+    let session = table();
+    for (condition, want) in [
+        ("doc.age > 7", "0"),
+        ("7 = doc.age", "1"),
+        ("doc.age + 1 = 8", "1"),
+        ("doc.name = 'Ada'", "0"),
+        ("doc.meta.ok = true", "0"),
+        ("doc.meta.score * 2 >= 3.0", "0"),
+        ("doc->'name' || '!' = 'Ada!'", "0"),
+        ("doc->>'age' > '30'", "0; 1"),
+        ("doc->>'age' < 30", "1"),
+        ("doc.missing = 1", ""),
+        ("doc.name = 1", ""),
+        ("parse_json('9007199254740993') = 9007199254740993 AND id = 0", "0"),
+        ("parse_json('9007199254740993') = 9007199254740992 AND id = 0", ""),
+        ("parse_json('9007199254740993') > 9007199254740992 AND id = 0", "0"),
+    ] {
+        assert_eq!(
+            value(&session, &format!("SELECT id FROM t WHERE {condition} ORDER BY id")),
+            want,
+            "{condition}"
+        );
+    }
+}
+
+#[test]
 fn a_chain_is_one_call() {
     let session = table();
     let plan = value(&session, "EXPLAIN SELECT doc->'meta'->'tags'->>0 FROM t");

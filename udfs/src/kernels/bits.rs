@@ -41,7 +41,7 @@ fn count_words(a: &[u8], b: &[u8]) -> (u64, u64) {
     let (words_b, rest_b) = b[..length].as_chunks::<8>();
     let mut counts = (0, 0);
     for (a, b) in words_a.iter().zip(words_b) {
-        add(&mut counts, u64::from_ne_bytes(*a), u64::from_ne_bytes(*b));
+        add(&mut counts, u64::from_le_bytes(*a), u64::from_le_bytes(*b));
     }
     for (a, b) in rest_a.iter().zip(rest_b) {
         add(&mut counts, u64::from(*a), u64::from(*b));

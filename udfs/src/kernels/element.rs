@@ -52,7 +52,7 @@ impl Element for f32 {
         count: usize,
         emit: impl FnMut(usize, f64),
     ) {
-        scan_lanes(instruction_set(), metric, query, rows, dim, count, emit);
+        scan_lanes(instruction_set(), metric, query, Rows::new(rows, dim, count), emit);
     }
 }
 
@@ -75,7 +75,7 @@ impl Element for f16 {
         count: usize,
         emit: impl FnMut(usize, f64),
     ) {
-        scan_lanes(instruction_set(), metric, query, rows, dim, count, emit);
+        scan_lanes(instruction_set(), metric, query, Rows::new(rows, dim, count), emit);
     }
 }
 
@@ -105,8 +105,9 @@ macro_rules! wide_scan {
             ) {
                 let norm = <$element>::sum(query, query, Term::Product);
                 let bits: Option<fn(Metric, &[$element], &[$element]) -> Option<f64>> = $bits;
-                for index in 0..available(rows.len(), dim, count) {
-                    let row = &rows[index * dim..(index + 1) * dim];
+                let rows = Rows::new(rows, dim, count);
+                for index in 0..rows.count {
+                    let row = rows.get(index);
                     let packed = bits.and_then(|bits| bits(metric, query, row));
                     emit(index, packed.unwrap_or_else(|| wide_distance(metric, query, row, norm)));
                 }
@@ -128,9 +129,24 @@ fn packed(metric: Metric, a: &[u8], b: &[u8]) -> Option<f64> {
     }
 }
 
-/// How many rows there are to scan.
-fn available(elements: usize, dim: usize, count: usize) -> usize {
-    elements.checked_div(dim).map_or(count, |rows| rows.min(count))
+/// Rows of `dim` components, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a, T> {
+    values: &'a [T],
+    dim: usize,
+    count: usize,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// The first `count` rows of `values`, fewer if they are not all there.
+    pub(super) fn new(values: &'a [T], dim: usize, count: usize) -> Self {
+        let count = values.len().checked_div(dim).map_or(count, |rows| rows.min(count));
+        Self { values, dim, count }
+    }
+
+    fn get(&self, index: usize) -> &'a [T] {
+        &self.values[index * self.dim..(index + 1) * self.dim]
+    }
 }
 
 fn wide_distance<T: WideElement + Element<Query = T>>(
@@ -153,30 +169,27 @@ fn wide_distance<T: WideElement + Element<Query = T>>(
     }
 }
 
-/// The scan on the lane kernels of `set`, which the processor must have.
+/// The scan on the lane kernels of `set`, or of the best set that the processor has.
 pub(super) fn scan_lanes<T: LaneElement + Element<Query = f32>>(
     set: InstructionSet,
     metric: Metric,
     query: &[f32],
-    rows: &[T],
-    dim: usize,
-    count: usize,
+    rows: Rows<'_, T>,
     mut emit: impl FnMut(usize, f64),
 ) {
-    let table: &Table<T> = T::table(set);
-    let count = available(rows.len(), dim, count);
-    let row = |index: usize| &rows[index * dim..(index + 1) * dim];
+    let table: &Table<T> = T::table(set.min(instruction_set()));
     let exact = |index: usize| {
-        reference::distance(metric, query.iter().zip(row(index)).map(|(a, b)| (f64::from(*a), b.to_f64())))
+        let pairs = query.iter().zip(rows.get(index));
+        reference::distance(metric, pairs.map(|(a, b)| (f64::from(*a), b.to_f64())))
     };
     let mut finished = |index: usize, distance: f64| {
         emit(index, if distance.is_finite() { distance } else { exact(index) });
     };
     macro_rules! each {
         ($kernel:expr, |$sum:ident| $finish:expr) => {
-            for index in 0..count {
-                // SAFETY: `set` is an instruction set of this processor, so its table may be called.
-                let $sum = unsafe { $kernel(query, row(index)) };
+            for index in 0..rows.count {
+                // SAFETY: the table is of an instruction set that this processor has.
+                let $sum = unsafe { $kernel(query, rows.get(index)) };
                 finished(index, $finish);
             }
         };
@@ -189,7 +202,7 @@ pub(super) fn scan_lanes<T: LaneElement + Element<Query = f32>>(
             let norm = super::dot(query, query);
             each!((table.cosine), |sum| cosine(sum.0, norm, sum.1));
         }
-        Metric::Hamming | Metric::Jaccard => (0..count).for_each(|index| finished(index, exact(index))),
+        Metric::Hamming | Metric::Jaccard => (0..rows.count).for_each(|index| finished(index, exact(index))),
     }
 }
 

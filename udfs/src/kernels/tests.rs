@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::dispatch::available;
-use super::element::scan_lanes;
+use super::element::{Rows, scan_lanes};
 use super::lanes::LaneElement;
 use super::*;
 use half::f16;
@@ -43,7 +43,7 @@ fn check_lanes<T: LaneElement + Element<Query = f32>>(convert: impl Fn(f32) -> T
         for set in available() {
             for metric in Metric::ALL {
                 let mut seen = Vec::new();
-                scan_lanes(set, metric, &query, &rows, dim, 7, |index, got| {
+                scan_lanes(set, metric, &query, Rows::new(&rows, dim, 7), |index, got| {
                     let want = definition(metric, &query, &rows[index * dim..(index + 1) * dim]);
                     assert_close(got, want, dim as f64, &(set, metric, dim, index));
                     seen.push(index);

@@ -140,11 +140,16 @@ mod tests {
     fn l2(query: &[f64]) -> VectorQuery {
         let udf = l2_distance_udf();
         let function = udf.inner().downcast_ref::<DistanceFunction>().unwrap();
-        let query = ListArray::from_iter_primitive::<Float64Type, _, _>([Some(query.iter().map(|x| Some(*x)))]);
+        let query =
+            ListArray::from_iter_primitive::<Float64Type, _, _>([Some(query.iter().map(|x| Some(*x)))]);
         VectorQuery::new(function, &ScalarValue::List(Arc::new(query))).unwrap().unwrap()
     }
 
-    fn found(query: &[f64], column: &ArrayRef, selected: Option<&BooleanBuffer>) -> Vec<(usize, Option<f64>)> {
+    fn found(
+        query: &[f64],
+        column: &ArrayRef,
+        selected: Option<&BooleanBuffer>,
+    ) -> Vec<(usize, Option<f64>)> {
         let mut found = vec![];
         l2(query).scan(column, selected, |row, distance| found.push((row, distance))).unwrap();
         found.sort_by_key(|(row, _)| *row);

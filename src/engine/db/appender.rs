@@ -183,16 +183,19 @@ impl Appender {
         let table = self.present_table()?;
         let mut files = core.open_files(&table.def, std::mem::take(&mut self.runs))?;
         self.settle_runs(&mut files)?;
-        let before = core.snapshot();
         let old = self.settle_old_files(&table, &files)?;
         let mut writer = core.writer.lock();
         let table = self.present_table()?;
-        let shadows = self.shadows(&table, &before.table(&table.def.name)?, &files)?;
+        let shadows = self.shadows(&table, &files)?;
+        // This commit is durable as soon as the manifest is; those before it must not be missing then.
+        core.sync_log(&mut writer)?;
         let seq = writer.seq.next();
         let files = stamp(&core, &table.def, files, seq)?;
         let all = self.publish(&mut live, &table, old, files)?;
         if let Some(keys) = shadows {
-            table.active.push(seq, ChunkKeys::Encoded(keys), None, true)?;
+            // Within the active memtable older entries are superseded; those of frozen ones must be searched for.
+            let fresh = table.frozen.is_empty();
+            table.active.push(seq, ChunkKeys::Encoded(keys), None, fresh)?;
         }
         writer.seq = seq;
         let now = core.published.load_full();
@@ -219,7 +222,7 @@ impl Appender {
         for newer in 1..files.len() {
             let (older, rest) = files.split_at_mut(newer);
             for file in older.iter_mut().filter(|file| overlap(file, &rest[0])) {
-                let hidden = self.hidden_by(file, std::slice::from_ref(&rest[0]))?;
+                let hidden = self.hidden_by(file, std::slice::from_ref(&rest[0]), |_| Ok(true))?;
                 if !hidden.is_empty() {
                     *file = Arc::new(file.with_bitmap(&**file.deletes()? | &hidden));
                 }
@@ -229,11 +232,19 @@ impl Appender {
     }
 
     /// The table's files as they are after the append.
-    fn settle_old_files(&self, table: &TableState, files: &[Arc<TableFile>]) -> Result<Vec<Arc<TableFile>>> {
+    fn settle_old_files(
+        &self,
+        table: &Arc<TableState>,
+        files: &[Arc<TableFile>],
+    ) -> Result<Vec<Arc<TableFile>>> {
+        if !self.table.def.is_keyed() {
+            return Ok(table.files.to_vec());
+        }
+        // A memtable may know that the row of a file is deleted.
+        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
         let mut settled = Vec::with_capacity(table.files.len());
         for old in table.files.iter() {
-            let hidden =
-                if self.table.def.is_keyed() { self.hidden_by(old, files)? } else { RoaringBitmap::new() };
+            let hidden = self.hidden_by(old, files, |key| newest.contains(key))?;
             settled.push(if hidden.is_empty() {
                 Arc::clone(old)
             } else {
@@ -243,8 +254,13 @@ impl Appender {
         Ok(settled)
     }
 
-    /// Live rows of `old` whose keys are in `files`.
-    fn hidden_by(&self, old: &TableFile, files: &[Arc<TableFile>]) -> Result<RoaringBitmap> {
+    /// Rows of `old` whose keys are in `files`; in insert mode one whose key `is_there` is an error.
+    fn hidden_by(
+        &self,
+        old: &TableFile,
+        files: &[Arc<TableFile>],
+        is_there: impl Fn(&[u8]) -> Result<bool>,
+    ) -> Result<RoaringBitmap> {
         let mut hidden = RoaringBitmap::new();
         let deletes = old.deletes()?;
         for file in files.iter().filter(|file| overlap(old, file)) {
@@ -253,7 +269,9 @@ impl Appender {
                 let keys = reader.keys(batch)?;
                 for (i, row) in old.reader()?.find_many(&keys)? {
                     if !deletes.contains(row as u32) {
-                        self.refuse_duplicate(keys.value(i))?;
+                        if self.mode == WriteMode::Insert && is_there(keys.value(i))? {
+                            return Err(duplicate(&self.table.def, keys.value(i)));
+                        }
                         hidden.insert(row as u32);
                     }
                 }
@@ -262,28 +280,18 @@ impl Appender {
         Ok(hidden)
     }
 
-    fn refuse_duplicate(&self, key: &[u8]) -> Result<()> {
-        if self.mode == WriteMode::Insert { Err(duplicate(&self.table.def, key)) } else { Ok(()) }
-    }
-
     /// Keys in memtables that the new files replace. They get a deletion stamped with the append's own sequence
-    /// number, which hides the old rows and not the new ones. `checked` is the table as the files were checked.
-    fn shadows(
-        &self,
-        table: &Arc<TableState>,
-        checked: &TableView,
-        files: &[Arc<TableFile>],
-    ) -> Result<Option<BinaryArray>> {
+    /// number, which hides the old rows and not the new ones.
+    fn shadows(&self, table: &Arc<TableState>, files: &[Arc<TableFile>]) -> Result<Option<BinaryArray>> {
         if !table.def.is_keyed() {
             return Ok(None);
         }
-        debug_assert!(checked.seq() <= self.core.published.load().seq);
         let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
         let mut keys: Vec<Vec<u8>> = Vec::new();
         for memtable in table.memtables() {
             for key in live_keys_in(memtable, files)? {
-                if newest.contains(&key)? {
-                    self.refuse_duplicate(&key)?;
+                if self.mode == WriteMode::Insert && newest.contains(&key)? {
+                    return Err(duplicate(&self.table.def, &key));
                 }
                 keys.push(key);
             }

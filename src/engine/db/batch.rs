@@ -78,6 +78,9 @@ impl WriteBatch {
     pub fn delete_keys(&mut self, table: &Arc<TableDef>, keys: &RecordBatch) -> Result<()> {
         require_key(table, "delete by key")?;
         let rows = conform_keys(table, keys)?;
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
         let codec = key_codec(table)?;
         let keys = ChunkKeys::Encoded(codec.encode(rows.columns())?);
         let encoded = EncodedOp::new(table.id, table.version, OpKind::DeleteKeys, &rows)?;
@@ -101,6 +104,9 @@ impl WriteBatch {
                 format!("table {}", table.name),
                 "its rows are deleted by primary key, not by row id",
             ));
+        }
+        if ids.is_empty() {
+            return Ok(());
         }
         let encoded = EncodedOp::new(table.id, table.version, OpKind::DeleteRowIds, &row_id_batch(ids)?)?;
         let keys = Some(ChunkKeys::RowIds(ids.clone()));

@@ -4,6 +4,7 @@
 //! memtables beyond every reader's limit, made durable, and only then published. A failure of the log poisons the
 //! engine; what was pushed stays invisible.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -111,8 +112,8 @@ impl Core {
         let state = Arc::clone(&self.published.load().state);
         let tables = batch.ops.iter().map(|op| current_table(&state, op)).collect::<Result<Vec<_>>>()?;
         let mut fresh = Vec::with_capacity(tables.len());
-        for (op, table) in batch.ops.iter().zip(&tables) {
-            fresh.push(self.admit(batch, op, table)?);
+        for (at, table) in tables.iter().enumerate() {
+            fresh.push(self.admit(batch, at, table)?);
         }
         let row_ids: Vec<RowId> =
             batch.ops.iter().zip(&tables).map(|(op, table)| take_row_ids(op, table)).collect();
@@ -127,15 +128,19 @@ impl Core {
                 .try_for_each(|((op, table), (row_id, fresh))| push(op, table, *row_id, seq, *fresh))
         });
         if let Err(error) = pushed {
-            self.poison();
+            // A batch that is too long for a record leaves the log as it was.
+            if !matches!(error, Error::Limit { .. }) {
+                self.poison();
+            }
             return Err(error);
         }
         writer.seq = seq;
         Ok(seq)
     }
 
-    /// True when the operation's keys are known to be nowhere.
-    fn admit(&self, batch: &WriteBatch, op: &Op, table: &Arc<TableState>) -> Result<bool> {
+    /// Checks operation `at` of a batch. True when its keys are known to be nowhere.
+    fn admit(&self, batch: &WriteBatch, at: usize, table: &Arc<TableState>) -> Result<bool> {
+        let op = &batch.ops[at];
         if let Some(snapshot) = &batch.based_on {
             check_unchanged(snapshot, op, table)?;
         }
@@ -143,13 +148,16 @@ impl Core {
             return Ok(op.kind == OpKind::Insert);
         };
         let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+        let earlier = keys_written_before(batch, at);
         let mut untouched = true;
         for key in keys.iter().flatten() {
-            if newest.contains(key)? {
+            let known = earlier.get(key).copied();
+            if known.map_or_else(|| newest.contains(key), Ok)? {
                 return Err(duplicate(&op.table, key));
             }
             // A deletion that no file knows of yet must still reach the file its row is in.
-            untouched &= table.memtables().all(|memtable| memtable.find(key, u32::MAX).is_none());
+            untouched &=
+                known.is_none() && table.memtables().all(|memtable| memtable.find(key, u32::MAX).is_none());
         }
         Ok(untouched)
     }
@@ -186,6 +194,12 @@ impl Core {
         hardened.inspect_err(|_| self.poison())
     }
 
+    /// Makes every commit so far durable, for something that will be durable and must not come without them.
+    pub fn sync_log(&self, writer: &mut Writer) -> Result<()> {
+        let Some(wal) = writer.wal.as_mut() else { return Ok(()) };
+        wal.sync().inspect_err(|_| self.poison())
+    }
+
     /// Freezes the memtables when they are full and starts a new log file for what follows.
     fn freeze_when_full(&self, writer: &mut Writer) {
         if self.published.load().state.active_bytes() >= self.options.memtable_bytes
@@ -201,10 +215,9 @@ impl Core {
 
     /// Freezes every memtable. Everything in them is in log files before the one that is opened next.
     pub fn freeze(&self, writer: &mut Writer) -> Result<()> {
-        if let Some(wal) = &mut writer.wal {
-            wal.sync().inspect_err(|_| self.poison())?;
+        self.sync_log(writer)?;
+        if let Some(wal) = writer.wal.take() {
             writer.previous = Some(wal.end());
-            writer.wal = None;
         }
         self.edit_state(|state| {
             for table in state.tables.values_mut() {
@@ -239,6 +252,18 @@ fn current_table(state: &State, op: &Op) -> Result<Arc<TableState>> {
         return Err(Error::Conflict { table: table.def.name.to_string() });
     }
     Ok(Arc::clone(table))
+}
+
+/// Keys that operations before `at` of the same batch write to the same table, and whether they leave a row there.
+fn keys_written_before(batch: &WriteBatch, at: usize) -> HashMap<&[u8], bool> {
+    let mut written = HashMap::new();
+    let table = batch.ops[at].table.id;
+    for op in batch.ops[..at].iter().filter(|op| op.table.id == table) {
+        if let Some(ChunkKeys::Encoded(keys)) = &op.keys {
+            written.extend(keys.iter().flatten().map(|key| (key, op.rows.is_some())));
+        }
+    }
+    written
 }
 
 fn take_row_ids(op: &Op, table: &TableState) -> RowId {

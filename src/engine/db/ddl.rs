@@ -85,6 +85,8 @@ impl Core {
             _ => {}
         }
         let def = Arc::new(define(live.manifest.next_table, spec)?);
+        old.inspect(|old| keep_readable(old));
+        self.sync_log(&mut self.writer.lock())?;
         self.edit_manifest(&mut live, |manifest| {
             manifest.next_table = manifest.next_table.next();
             manifest.tables.retain(|table| Some(table.def.id) != old.map(|old| old.def.id));
@@ -103,6 +105,8 @@ impl Core {
         self.check_writable()?;
         let mut live = self.maintenance.lock();
         let table = Arc::clone(self.published.load().state.table(name)?);
+        keep_readable(&table);
+        self.sync_log(&mut self.writer.lock())?;
         self.edit_manifest(&mut live, |manifest| {
             manifest.tables.retain(|record| record.def.id != table.def.id);
             Ok(())
@@ -182,6 +186,14 @@ impl Core {
             state.schemas.remove(name);
         });
         Ok(())
+    }
+}
+
+/// Bitmap files go as soon as no manifest names them, and a snapshot may still need these. A damaged one is for the
+/// snapshot to report.
+fn keep_readable(table: &TableState) {
+    for file in table.files.iter() {
+        let _ = file.deletes();
     }
 }
 

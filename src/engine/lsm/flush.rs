@@ -6,7 +6,7 @@ use roaring::RoaringBitmap;
 
 use super::output::Output;
 use super::state::TableState;
-use crate::common::{Error, Result};
+use crate::common::{Error, Result, SeqNo};
 use crate::memtable::{Chunk, ChunkKeys, LIVE, MemTable};
 use crate::sstable::SstInfo;
 
@@ -31,7 +31,7 @@ pub fn flush_memtable(table: &TableState, mut output: Output) -> Result<FlushOut
         table.frozen.first().ok_or_else(|| Error::Internal("a flush without a frozen memtable".into()))?;
     let deletes = new_deletes(table, memtable)?;
     if table.def.is_keyed() {
-        write_keyed(memtable, &mut output)?;
+        write_keyed(table, memtable, &mut output)?;
     } else {
         write_keyless(memtable, &mut output)?;
     }
@@ -49,23 +49,41 @@ fn new_deletes(table: &TableState, memtable: &MemTable) -> Result<Vec<(usize, Ro
     Ok(changed)
 }
 
-fn write_keyed(memtable: &MemTable, output: &mut Output) -> Result<()> {
+fn write_keyed(table: &TableState, memtable: &MemTable, output: &mut Output) -> Result<()> {
     let chunks = memtable.chunks(u32::MAX);
     let (batches, ordinals) = row_chunks(&chunks);
     let mut keys: Vec<Box<[u8]>> = Vec::new();
     let mut places = Vec::new();
+    let mut outcome = Ok(());
     memtable.for_each_newest(|key, entry| {
         let at = chunks.partition_point(|chunk| chunk.start <= entry) - 1;
-        if let Some(batch) = ordinals[at] {
-            keys.push(key.into());
-            places.push((batch, (entry - chunks[at].start) as usize));
+        let offset = (entry - chunks[at].start) as usize;
+        let Some(batch) = ordinals[at] else { return };
+        match is_replaced(table, key, chunks[at].seq(offset)) {
+            Ok(true) => {}
+            Ok(false) => {
+                keys.push(key.into());
+                places.push((batch, offset));
+            }
+            Err(error) => outcome = Err(error),
         }
     });
+    outcome?;
     for (keys, places) in keys.chunks(GATHER_ROWS).zip(places.chunks(GATHER_ROWS)) {
         let rows = interleave_record_batch(&batches, places)?;
         output.write(&rows, &ChunkKeys::Encoded(BinaryArray::from_iter_values(keys)))?;
     }
     Ok(())
+}
+
+/// True when a bulk append after `seq` holds the row of `key`: its files are newer than this memtable.
+fn is_replaced(table: &TableState, key: &[u8], seq: SeqNo) -> Result<bool> {
+    for file in table.files.iter().filter(|file| file.max_seq() > seq) {
+        if file.find_live(key)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The chunks that hold rows, and for each chunk its place among them.

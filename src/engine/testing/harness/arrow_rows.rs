@@ -34,8 +34,7 @@ pub fn array<'a>(kind: Kind, cells: impl Iterator<Item = &'a Value>) -> ArrayRef
             Arc::new(cells.map(bits).collect::<Float64Array>())
         }
         Kind::Text => {
-            let text =
-                |cell: &'a Value| if let Value::Text(text) = cell { Some(text.as_str()) } else { None };
+            let text = |cell: &'a Value| if let Value::Text(text) = cell { Some(&**text) } else { None };
             Arc::new(cells.map(text).collect::<StringArray>())
         }
     }
@@ -83,7 +82,7 @@ fn cell(array: &ArrayRef, row: usize) -> Value {
     match array.data_type() {
         DataType::Int64 => Value::Int(array.as_primitive::<Int64Type>().value(row)),
         DataType::Float64 => Value::Real(array.as_primitive::<Float64Type>().value(row).to_bits()),
-        _ => Value::Text(array.as_string::<i32>().value(row).to_owned()),
+        _ => Value::Text(array.as_string::<i32>().value(row).into()),
     }
 }
 
@@ -115,7 +114,7 @@ pub fn read_table(view: &TableView) -> Result<Table> {
             live += batch.num_rows() as u64;
             for row in rows(&batch) {
                 let key = row[..table.identity()].to_vec();
-                if let Some(twice) = table.rows.insert(key, row) {
+                if let Some(twice) = table.rows.insert(key, Arc::new(row)) {
                     return Err(Error::Internal(format!(
                         "table {}: a key comes twice, once as {twice:?}",
                         def.name
@@ -175,7 +174,7 @@ fn below(a: &Value, b: &Value) -> bool {
 /// Reads a whole database.
 pub fn read_state(snapshot: &Snapshot) -> Result<State> {
     let read = |def: Arc<trilith_engine::TableDef>| {
-        Ok((def.name.table.clone(), read_table(&snapshot.table(&def.name)?)?))
+        Ok((def.name.table.clone(), Arc::new(read_table(&snapshot.table(&def.name)?)?)))
     };
     snapshot.tables().into_iter().map(read).collect()
 }

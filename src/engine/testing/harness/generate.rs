@@ -2,6 +2,7 @@
 //! deletions followed by insertions, definitions that change under data, restarts between everything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -39,7 +40,7 @@ impl Generator {
     pub fn new(mut dice: SmallRng, menu: Menu) -> Self {
         let keys = *[3, 20, 200].choose(&mut dice).unwrap_or(&20);
         let rows_max = *[3, 12, 80].choose(&mut dice).unwrap_or(&12);
-        let rows_max = if menu == Menu::Writes { rows_max.min(12) } else { rows_max };
+        let rows_max = if menu == Menu::Writes { rows_max.min(8) } else { rows_max };
         Self { dice, menu, keys, next: 1, rows_max }
     }
 
@@ -72,7 +73,7 @@ impl Generator {
     fn count(&mut self) -> usize {
         let max = self.rows_max;
         if self.dice.random_ratio(1, 25) {
-            self.dice.random_range(0..=max * 8)
+            self.dice.random_range(0..=max * 4)
         } else {
             self.dice.random_range(0..=max)
         }
@@ -93,7 +94,7 @@ impl Generator {
             ),
             Kind::Text => {
                 let length = *[0, 1, 3, 30, 300].choose(&mut self.dice).unwrap_or(&3);
-                Value::Text(format!("{}{}", self.next, "é".repeat(length)))
+                Value::Text(format!("{}{}", self.next, "é".repeat(length)).into())
             }
         }
     }
@@ -101,7 +102,7 @@ impl Generator {
     fn key_cell(&mut self, kind: Kind) -> Value {
         let number = self.dice.random_range(0..self.keys);
         match kind {
-            Kind::Text => Value::Text(format!("key {}", number % 17)),
+            Kind::Text => Value::Text(format!("key {}", number % 17).into()),
             _ => Value::Int(number),
         }
     }
@@ -147,7 +148,7 @@ impl Generator {
             }
             let change = self.change(&after[&name]);
             if let Some(table) = after.get_mut(&name) {
-                table.apply(&change);
+                Arc::make_mut(table).apply(&change);
             }
             changes.push((name, change));
         }
@@ -189,7 +190,7 @@ impl Generator {
         } else {
             (WriteMode::Insert, self.new_rows(table, count))
         };
-        Op::Bulk { table: name, mode, rows, piece: self.dice.random_range(1..=40) }
+        Op::Bulk { table: name, mode, rows, piece: self.dice.random_range(6..=60) }
     }
 
     fn create(&mut self, state: &State) -> Op {

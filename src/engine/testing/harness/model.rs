@@ -4,9 +4,11 @@
 //! keyless table by their first column, which the generator never repeats.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 /// One cell. Numbers are compared by their bits.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// SQL NULL.
     Null,
@@ -15,7 +17,30 @@ pub enum Value {
     /// `Float64`, as bits.
     Real(u64),
     /// `Utf8`.
-    Text(String),
+    Text(Arc<str>),
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Int(int) => write!(f, "{int}"),
+            Self::Real(bits) => write!(f, "{:?}", f64::from_bits(*bits)),
+            Self::Text(text) if text.len() < 16 => write!(f, "{text:?}"),
+            Self::Text(text) => write!(f, "{:?}+{}", text.chars().take(8).collect::<String>(), text.len()),
+        }
+    }
+}
+
+impl Value {
+    fn is_of(&self, kind: Kind) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Int(_) => kind == Kind::Int,
+            Self::Real(_) => kind == Kind::Real,
+            Self::Text(_) => kind == Kind::Text,
+        }
+    }
 }
 
 /// Type of a column.
@@ -49,11 +74,11 @@ pub struct Table {
     /// The columns.
     pub columns: Vec<Column>,
     /// The rows by identity.
-    pub rows: BTreeMap<Row, Row>,
+    pub rows: BTreeMap<Row, Arc<Row>>,
 }
 
-/// Every table by name.
-pub type State = BTreeMap<String, Table>;
+/// Every table by name. Cheap to clone: harnesses keep one for every commit.
+pub type State = BTreeMap<String, Arc<Table>>;
 
 /// What an operation should do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +102,15 @@ pub enum Change {
     Delete(Vec<Row>),
 }
 
+impl Change {
+    /// The rows or keys.
+    pub fn rows_mut(&mut self) -> &mut Vec<Row> {
+        match self {
+            Self::Insert(rows) | Self::Upsert(rows) | Self::Delete(rows) => rows,
+        }
+    }
+}
+
 impl Table {
     /// Columns that identify a row.
     #[must_use]
@@ -86,7 +120,10 @@ impl Table {
 
     /// Applies a change.
     pub fn apply(&mut self, change: &Change) -> Expect {
-        let fits = |row: &Row, width: usize| row.len() == width;
+        let columns = &self.columns;
+        let fits = |row: &Row, width: usize| {
+            row.len() == width && row.iter().zip(columns).all(|(cell, column)| cell.is_of(column.kind))
+        };
         match change {
             Change::Insert(rows) => {
                 if rows.iter().any(|row| !fits(row, self.columns.len())) {
@@ -121,7 +158,7 @@ impl Table {
 
     fn put(&mut self, rows: &[Row]) {
         for row in rows {
-            self.rows.insert(row[..self.identity()].to_vec(), row.clone());
+            self.rows.insert(row[..self.identity()].to_vec(), Arc::new(row.clone()));
         }
     }
 }
@@ -130,7 +167,7 @@ impl Table {
 pub fn apply_batch(state: &mut State, changes: &[(String, Change)]) -> Expect {
     let mut after = state.clone();
     for (table, change) in changes {
-        let expect = after.get_mut(table).map_or(Expect::Skip, |table| table.apply(change));
+        let expect = after.get_mut(table).map_or(Expect::Skip, |table| Arc::make_mut(table).apply(change));
         if expect != Expect::Done {
             return expect;
         }
@@ -147,6 +184,9 @@ pub fn difference(expected: &State, found: &State) -> Option<String> {
     }
     for (name, table) in expected {
         let Some(other) = found.get(name) else { return Some(format!("table {name} is missing")) };
+        if table == other {
+            continue;
+        }
         if table.columns != other.columns || table.key != other.key {
             return Some(format!("table {name}: columns {:?}, expected {:?}", other.columns, table.columns));
         }

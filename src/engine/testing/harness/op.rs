@@ -62,6 +62,15 @@ impl Op {
         }
     }
 
+    /// The rows and keys in it.
+    pub fn row_lists(&mut self) -> Vec<&mut Vec<Row>> {
+        match self {
+            Self::Batch(changes, _) => changes.iter_mut().map(|(_, change)| change.rows_mut()).collect(),
+            Self::Bulk { rows, .. } | Self::Get { keys: rows, .. } => vec![rows],
+            _ => Vec::new(),
+        }
+    }
+
     /// True when it changes what a reader sees.
     pub fn is_change(&self) -> bool {
         !matches!(self, Self::Flush | Self::Compact | Self::Maintain | Self::Reopen | Self::Kill)
@@ -84,7 +93,7 @@ pub fn apply(state: &mut State, op: &Op) -> Expect {
         Op::Create { name, table, replace } => match state.get(name) {
             Some(_) if !replace => Expect::Duplicate,
             _ => {
-                state.insert(name.clone(), table.clone());
+                state.insert(name.clone(), Arc::new(table.clone()));
                 Expect::Done
             }
         },
@@ -94,7 +103,7 @@ pub fn apply(state: &mut State, op: &Op) -> Expect {
                 return Expect::Skip;
             }
             table.columns.push(column.clone());
-            table.rows.values_mut().for_each(|row| row.push(fill.clone()));
+            table.rows.values_mut().for_each(|row| Arc::make_mut(row).push(fill.clone()));
             Expect::Done
         }),
         Op::DropColumn { table, column } => alter(state, table, |table| {
@@ -105,7 +114,7 @@ pub fn apply(state: &mut State, op: &Op) -> Expect {
                 return Expect::Skip;
             }
             table.columns.remove(at);
-            table.rows.values_mut().for_each(|row| drop(row.remove(at)));
+            table.rows.values_mut().for_each(|row| drop(Arc::make_mut(row).remove(at)));
             Expect::Done
         }),
         Op::RenameColumn { table, from, to } => alter(state, table, |table| {
@@ -133,7 +142,7 @@ pub fn apply(state: &mut State, op: &Op) -> Expect {
 }
 
 fn alter(state: &mut State, table: &str, change: impl FnOnce(&mut Table) -> Expect) -> Expect {
-    state.get_mut(table).map_or(Expect::Skip, change)
+    state.get_mut(table).map_or(Expect::Skip, |table| change(Arc::make_mut(table)))
 }
 
 fn table_def(engine: &Engine, name: &str) -> Result<Arc<TableDef>> {
@@ -213,7 +222,7 @@ fn get(engine: &Engine, table: &Table, name: &str, keys: &[Row]) -> Result<()> {
         let one = view.get(&arrow_rows::arrays(columns, std::slice::from_ref(key)), None)?;
         let one = one.map(|batch| arrow_rows::rows(&batch).remove(0));
         let many = place.map(|place| &found[place]);
-        let expected = table.rows.get(key);
+        let expected = table.rows.get(key).map(|row| &**row);
         if one.as_ref() != expected || many != expected {
             return Err(Error::Internal(format!(
                 "key {key:?} of {name}: {one:?} and {many:?}, expected {expected:?}"

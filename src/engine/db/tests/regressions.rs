@@ -1,0 +1,140 @@
+//! Bugs that the harnesses found, each as the shortest case that shows it. A test here is never removed.
+
+use std::sync::Arc;
+
+use super::support::{contents, key, keyed, keys, rows, small};
+use crate::testing::SimStorage;
+use crate::{Durability, Engine, Error, MemoryStorage, Options, TableName, WriteBatch, WriteMode};
+
+fn map(pairs: &[(i64, &str)]) -> std::collections::BTreeMap<i64, String> {
+    pairs.iter().map(|(id, text)| (*id, (*text).to_owned())).collect()
+}
+
+/// Every append becomes files at once.
+fn direct() -> Options {
+    Options { direct_append_bytes: 1, ..small() }
+}
+
+fn upsert(engine: &Engine, pairs: &[(i64, &str)]) {
+    let mut batch = WriteBatch::new();
+    batch.upsert(&keyed(engine, "t"), &rows(pairs)).unwrap();
+    engine.commit(batch).unwrap();
+}
+
+fn delete(engine: &Engine, ids: &[i64]) {
+    let mut batch = WriteBatch::new();
+    batch.delete_keys(&keyed(engine, "t"), &keys(ids)).unwrap();
+    engine.commit(batch).unwrap();
+}
+
+fn append(engine: &Engine, mode: WriteMode, pairs: &[(i64, &str)]) -> crate::Result<u64> {
+    let mut appender = engine.appender(&TableName::public("t"), mode)?;
+    appender.write(&rows(pairs))?;
+    appender.finish()
+}
+
+#[test]
+fn operations_of_one_batch_see_each_other() {
+    let engine = Engine::in_memory(small()).unwrap();
+    let table = keyed(&engine, "t");
+    upsert(&engine, &[(1, "a")]);
+    for flush in [false, true] {
+        if flush {
+            engine.flush().unwrap();
+        }
+        let mut batch = WriteBatch::new();
+        batch.delete_keys(&table, &keys(&[1])).unwrap();
+        batch.insert(&table, &rows(&[(1, "b")])).unwrap();
+        engine.commit(batch).unwrap();
+        assert_eq!(contents(&engine.snapshot().unwrap(), "t"), map(&[(1, "b")]));
+    }
+    let mut batch = WriteBatch::new();
+    batch.insert(&table, &rows(&[(2, "a")])).unwrap();
+    batch.insert(&table, &rows(&[(2, "b")])).unwrap();
+    assert!(matches!(engine.commit(batch), Err(Error::AlreadyExists { .. })));
+    assert_eq!(contents(&engine.snapshot().unwrap(), "t"), map(&[(1, "b")]));
+}
+
+#[test]
+fn deleting_nothing_does_nothing() {
+    let engine = Engine::in_memory(small()).unwrap();
+    for _ in 0..20 {
+        delete(&engine, &[]);
+        upsert(&engine, &[]);
+    }
+    assert!(contents(&engine.snapshot().unwrap(), "t").is_empty());
+}
+
+#[test]
+fn a_bulk_upsert_replaces_rows_that_wait_for_their_flush() {
+    let storage = Arc::new(MemoryStorage::new());
+    let engine = Engine::open(storage, Options { memtable_bytes: 1, ..direct() }).unwrap();
+    upsert(&engine, &[(1, "frozen"), (2, "frozen")]);
+    append(&engine, WriteMode::Upsert, &[(1, "bulk")]).unwrap();
+    assert_eq!(contents(&engine.snapshot().unwrap(), "t"), map(&[(1, "bulk"), (2, "frozen")]));
+}
+
+#[test]
+fn a_flush_after_a_bulk_upsert_leaves_out_what_it_replaced() {
+    let storage = SimStorage::new();
+    let open = || Engine::open(Arc::new(storage.clone()), Options { memtable_bytes: 1, ..direct() }).unwrap();
+    let engine = open();
+    upsert(&engine, &[(1, "frozen"), (2, "frozen")]);
+    append(&engine, WriteMode::Upsert, &[(1, "bulk")]).unwrap();
+    engine.maintain().unwrap();
+    engine.close().unwrap();
+    let engine = open();
+    assert_eq!(contents(&engine.snapshot().unwrap(), "t"), map(&[(1, "bulk"), (2, "frozen")]));
+}
+
+#[test]
+fn a_bulk_insert_takes_keys_whose_deletion_is_not_flushed() {
+    let engine = Engine::in_memory(direct()).unwrap();
+    upsert(&engine, &[(1, "old"), (2, "old")]);
+    engine.flush().unwrap();
+    delete(&engine, &[1]);
+    append(&engine, WriteMode::Insert, &[(1, "new")]).unwrap();
+    assert!(matches!(append(&engine, WriteMode::Insert, &[(2, "new")]), Err(Error::AlreadyExists { .. })));
+    assert_eq!(contents(&engine.snapshot().unwrap(), "t"), map(&[(1, "new"), (2, "old")]));
+    let row = engine.snapshot().unwrap().table(&TableName::public("t")).unwrap().get(&key(1), None).unwrap();
+    assert_eq!(row.unwrap().num_rows(), 1);
+}
+
+#[test]
+fn a_snapshot_outlives_its_dropped_table() {
+    let storage = SimStorage::new();
+    let open = || Engine::open(Arc::new(storage.clone()), small()).unwrap();
+    let engine = open();
+    upsert(&engine, &[(1, "a"), (2, "b")]);
+    engine.flush().unwrap();
+    delete(&engine, &[1]);
+    engine.flush().unwrap();
+    engine.close().unwrap();
+    let engine = open();
+    let snapshot = engine.snapshot().unwrap();
+    engine.drop_table(&TableName::public("t")).unwrap();
+    engine.create_schema("other", false).unwrap();
+    assert_eq!(contents(&snapshot, "t"), map(&[(2, "b")]));
+}
+
+#[test]
+fn a_durable_step_takes_earlier_buffered_commits_with_it() {
+    let storage = SimStorage::new();
+    let engine = Engine::open(Arc::new(storage.clone()), direct()).unwrap();
+    let table = keyed(&engine, "t");
+    let buffered = |id| {
+        let mut batch = WriteBatch::new();
+        batch.upsert(&table, &rows(&[(id, "buffered")])).unwrap();
+        batch.durability(Durability::Buffered);
+        engine.commit(batch).unwrap();
+    };
+    buffered(1);
+    append(&engine, WriteMode::Upsert, &[(2, "bulk")]).unwrap();
+    let after = || Arc::new(storage.crash_image(1, crate::testing::CrashPolicy::WORST));
+    let found = Engine::open(after(), small()).unwrap();
+    assert_eq!(contents(&found.snapshot().unwrap(), "t"), map(&[(1, "buffered"), (2, "bulk")]));
+    buffered(3);
+    keyed(&engine, "another");
+    let found = Engine::open(after(), small()).unwrap();
+    assert_eq!(contents(&found.snapshot().unwrap(), "t").len(), 3);
+}

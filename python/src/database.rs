@@ -1,0 +1,129 @@
+//! An open database: the native half of `trilith.Database`.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use trilith::engine::{IfExists, TableName};
+
+use crate::error::{from_database, from_engine};
+use crate::local_object::provider;
+use crate::options::options as to_options;
+use crate::query::Query;
+use crate::statement::Statement;
+use crate::table::Table;
+use crate::table_create::{self, NewTable};
+
+/// A handle on a database; all handles of one process on one path share the engine.
+#[pyclass(frozen, module = "trilith._native")]
+pub(crate) struct Database(trilith::Database);
+
+/// What `create_table` is asked for.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Create {
+    primary_key: Vec<String>,
+    if_exists: String,
+    progress: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl Database {
+    /// Opens or makes the database at `path`.
+    #[staticmethod]
+    fn open(py: Python<'_>, path: String, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let options = to_options(options)?;
+        py.detach(|| trilith::Database::open_blocking(path, options)).map(Self).map_err(from_database)
+    }
+
+    /// Where the database is.
+    #[getter]
+    fn path(&self) -> String {
+        self.0.engine().path()
+    }
+
+    /// Plans `query`; `objects` are tables for this query alone.
+    fn sql(
+        &self,
+        py: Python<'_>,
+        query: String,
+        params: &Bound<'_, PyAny>,
+        objects: &Bound<'_, PyDict>,
+    ) -> PyResult<Query> {
+        let mut statement = Statement::new(&self.0, query, params)?;
+        for (name, object) in objects {
+            statement = statement.with_table(&name.extract::<String>()?, provider(&object)?);
+        }
+        statement.query(py)
+    }
+
+    /// Tables that `query` names and the database does not have.
+    fn unknown_tables(&self, py: Python<'_>, query: &str) -> PyResult<Vec<String>> {
+        py.detach(|| self.0.unknown_tables(query)).map_err(from_database)
+    }
+
+    /// Names of all tables, sorted.
+    fn tables(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let snapshot = py.detach(|| self.0.engine().snapshot()).map_err(from_engine)?;
+        let mut names: Vec<String> = snapshot.tables().iter().map(|table| table.name.to_string()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The table of this name.
+    fn table(&self, py: Python<'_>, name: &str) -> PyResult<Table> {
+        let name = self.resolve(py, name)?;
+        let snapshot = py.detach(|| self.0.engine().snapshot()).map_err(from_engine)?;
+        snapshot.table(&name).map_err(from_engine)?;
+        Ok(Table::new(self.0.clone(), name))
+    }
+
+    /// Creates a table; see `table_create`.
+    fn create_table(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        data: &Bound<'_, PyAny>,
+        request: Create,
+    ) -> PyResult<Table> {
+        let name = self.resolve(py, name)?;
+        let exists = match request.if_exists.as_str() {
+            "keep" => IfExists::Keep,
+            "replace" => IfExists::Replace,
+            _ => IfExists::Fail,
+        };
+        let table = NewTable { name: name.clone(), primary_key: request.primary_key, exists };
+        table_create::create(py, &self.0, table, data, request.progress)?;
+        Ok(Table::new(self.0.clone(), name))
+    }
+
+    /// Drops a table.
+    fn drop_table(&self, py: Python<'_>, name: &str, if_exists: bool) -> PyResult<()> {
+        let name = self.resolve(py, name)?;
+        let dropped = py.detach(|| self.0.engine().drop_table(&name));
+        match dropped {
+            Err(trilith::engine::Error::NotFound { .. }) if if_exists => Ok(()),
+            other => other.map_err(from_engine),
+        }
+    }
+
+    /// Writes what is in memory to files.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.engine().flush()).map_err(from_engine)
+    }
+
+    /// Closes the handle.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.close()).map_err(from_database)
+    }
+}
+
+impl Database {
+    /// `name` as it is, unless what stands before its first dot is a schema of the database.
+    fn resolve(&self, py: Python<'_>, name: &str) -> PyResult<TableName> {
+        let Some((schema, table)) = name.split_once('.') else { return Ok(TableName::public(name)) };
+        let snapshot = py.detach(|| self.0.engine().snapshot()).map_err(from_engine)?;
+        match snapshot.schemas().iter().any(|known| known == schema) {
+            true => Ok(TableName::new(schema, table)),
+            false => Ok(TableName::public(name)),
+        }
+    }
+}

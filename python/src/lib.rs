@@ -1,0 +1,49 @@
+//! `trilith._native`: the waist between Python and Rust.
+//!
+//! Everything here is thin: it turns Python objects into Arrow and back, releases the GIL around the
+//! engine, lets Ctrl-C through, and maps errors. What a method means is decided in the `trilith` crate;
+//! what only touches Python objects (numpy, terminal, notebook) lives in `python/trilith/*.py`.
+
+mod arrow_batch;
+mod arrow_batches;
+mod arrow_schema;
+mod cursor;
+mod database;
+mod error;
+mod ingest;
+mod local_object;
+mod numpy_column;
+mod options;
+mod params;
+mod preview;
+mod progress;
+mod query;
+mod statement;
+mod table;
+mod table_create;
+mod table_key;
+mod table_search;
+mod table_write;
+mod values;
+mod wait;
+
+use pyo3::prelude::*;
+
+/// Native half of the `trilith` package; import `trilith` instead.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::arrow_batch::ArrowBatch;
+    #[pymodule_export]
+    use crate::arrow_batches::ArrowBatches;
+    #[pymodule_export]
+    use crate::arrow_schema::ArrowSchema;
+    #[pymodule_export]
+    use crate::cursor::Cursor;
+    #[pymodule_export]
+    use crate::database::Database;
+    #[pymodule_export]
+    use crate::query::Query;
+    #[pymodule_export]
+    use crate::table::Table;
+}

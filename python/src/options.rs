@@ -1,0 +1,64 @@
+//! Options of `connect`, from Python keywords to the database's own.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use trilith::Options;
+
+use crate::error::{from_engine, invalid};
+
+/// Reads the options that `trilith.connect` collected.
+pub(crate) fn options(given: &Bound<'_, PyDict>) -> PyResult<Options> {
+    let mut options = Options::default();
+    for (name, value) in given {
+        let name: String = name.extract()?;
+        if value.is_none() {
+            continue;
+        }
+        set(&mut options, &name, &value)?;
+    }
+    Ok(options)
+}
+
+fn set(options: &mut Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    match name {
+        "read_only" => options.engine.read_only = value.extract()?,
+        "create" => options.engine.create = value.extract()?,
+        "mmap" => options.engine.mmap = value.extract()?,
+        "durability" => {
+            options.engine.durability = value.extract::<String>()?.parse().map_err(from_engine)?;
+        }
+        "memory_limit" => options.memory_limit = Some(bytes(name, value)?),
+        "threads" => options.threads = Some(value.extract()?),
+        other => return Err(invalid(format!("option {other:?} is unknown"))),
+    }
+    Ok(())
+}
+
+/// A number of bytes: an int, or text such as "512MB" or "4 GiB".
+fn bytes(name: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    if let Ok(number) = value.extract::<usize>() {
+        return Ok(number);
+    }
+    let text: String = value.extract()?;
+    parse_bytes(&text)
+        .ok_or_else(|| invalid(format!("{name} {text:?} is no number of bytes; write 4GB, 512MB or a plain number")))
+}
+
+fn parse_bytes(text: &str) -> Option<usize> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KIB" => 1 << 10,
+        "MIB" => 1 << 20,
+        "GIB" => 1 << 30,
+        "TIB" => 1 << 40,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(factor)
+}

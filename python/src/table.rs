@@ -1,0 +1,164 @@
+//! A table: the native half of `trilith.Table`.
+//!
+//! `get` is the hot path: positional, no Arrow object on the Python side, no planner. Everything with a
+//! SQL text in it is a statement like any other.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use trilith::engine::{TableName, TableView, WriteMode};
+
+use crate::arrow_schema::ArrowSchema;
+use crate::error::from_engine;
+use crate::params::vector_object;
+use crate::query::Query;
+use crate::statement::{Clauses, Statement};
+use crate::table_key::{key_arrays, keys_arrays};
+use crate::table_search::{Search, search_text};
+use crate::table_write;
+use crate::values::{dict, exported};
+
+/// One table of a database.
+#[pyclass(frozen, module = "trilith._native")]
+pub(crate) struct Table {
+    database: trilith::Database,
+    name: TableName,
+}
+
+/// What `scan` is asked for.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Scan {
+    columns: Option<Vec<String>>,
+    #[pyo3(item("where"))]
+    condition: Option<String>,
+    order_by: Vec<String>,
+    limit: Option<usize>,
+}
+
+impl Table {
+    /// The table of this name; it may come and go while the handle lives.
+    pub(crate) fn new(database: trilith::Database, name: TableName) -> Self {
+        Self { database, name }
+    }
+
+    fn view(&self) -> PyResult<TableView> {
+        let snapshot = self.database.engine().snapshot().map_err(from_engine)?;
+        snapshot.table(&self.name).map_err(from_engine)
+    }
+
+    fn statement(&self, text: String, params: &Bound<'_, PyAny>) -> PyResult<Statement> {
+        Statement::new(&self.database, text, params)
+    }
+}
+
+#[pymethods]
+impl Table {
+    /// The name, with its schema when that is not `public`.
+    #[getter]
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// Names and types of the columns.
+    #[getter]
+    fn schema(&self) -> PyResult<ArrowSchema> {
+        Ok(ArrowSchema(exported::schema(&self.view()?.schema())))
+    }
+
+    /// Names of the key columns.
+    #[getter]
+    fn primary_key(&self) -> PyResult<Vec<String>> {
+        let view = self.view()?;
+        let schema = view.schema();
+        Ok(view.def().key_columns().iter().map(|place| schema.field(*place).name().clone()).collect())
+    }
+
+    /// Return the row of this key as a dict, or None; a key of several columns is a tuple.
+    #[pyo3(signature = (key, /))]
+    fn get<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let view = self.view()?;
+        let key = key_arrays(&view, key)?;
+        let found = py.detach(|| view.get(&key, None)).map_err(from_engine)?;
+        found.map(|row| dict(py, &row, 0)).transpose()
+    }
+
+    /// Tell whether a row has this key.
+    #[pyo3(signature = (key, /))]
+    fn contains(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let view = self.view()?;
+        let key = key_arrays(&view, key)?;
+        let found = py.detach(|| view.get(&key, Some(&[]))).map_err(from_engine)?;
+        Ok(found.is_some())
+    }
+
+    /// The row of each key as a dict, or None.
+    #[pyo3(signature = (keys, /))]
+    fn get_many<'py>(&self, py: Python<'py>, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let view = self.view()?;
+        let keys = keys_arrays(&view, keys)?;
+        let (rows, places) = py.detach(|| view.get_many(&keys, None)).map_err(from_engine)?;
+        let list = PyList::empty(py);
+        for place in places {
+            match place {
+                Some(place) => list.append(dict(py, &rows, place)?)?,
+                None => list.append(py.None())?,
+            }
+        }
+        Ok(list)
+    }
+
+    /// Adds rows; a key that is there already is an error.
+    fn append(&self, py: Python<'_>, data: &Bound<'_, PyAny>, progress: Option<Py<PyAny>>) -> PyResult<u64> {
+        table_write::write(py, &self.database, &self.name, WriteMode::Insert, data, progress)
+    }
+
+    /// Adds rows, replacing those with the same key.
+    fn upsert(&self, py: Python<'_>, data: &Bound<'_, PyAny>, progress: Option<Py<PyAny>>) -> PyResult<u64> {
+        table_write::write(py, &self.database, &self.name, WriteMode::Upsert, data, progress)
+    }
+
+    /// Deletes the rows for which `condition` holds.
+    fn delete(&self, py: Python<'_>, condition: &str, params: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let clauses = Clauses { condition: Some(condition), ..Clauses::default() };
+        self.statement(clauses.delete(&self.name), params)?.number(py)
+    }
+
+    /// Number of rows, or of those for which `condition` holds.
+    fn count(&self, py: Python<'_>, condition: Option<&str>, params: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let Some(condition) = condition else {
+            let view = self.view()?;
+            return py.detach(|| view.row_count()).map_err(from_engine);
+        };
+        let clauses = Clauses { condition: Some(condition), ..Clauses::default() };
+        self.statement(clauses.select("count(*)", &self.name), params)?.number(py)
+    }
+
+    /// A query over the table.
+    fn scan(
+        &self,
+        py: Python<'_>,
+        request: Scan,
+        params: &Bound<'_, PyAny>,
+    ) -> PyResult<Query> {
+        let shown = Clauses::columns(request.columns.as_deref());
+        let clauses = Clauses {
+            condition: request.condition.as_deref(),
+            order_by: request.order_by,
+            limit: request.limit,
+        };
+        self.statement(clauses.select(&shown, &self.name), params)?.query(py)
+    }
+
+    /// The `k` rows nearest to `vector`.
+    fn search(
+        &self,
+        py: Python<'_>,
+        vector: &Bound<'_, PyAny>,
+        request: Search,
+    ) -> PyResult<Query> {
+        let view = self.view()?;
+        let text = search_text(view.def(), &request)?;
+        let params = PyList::new(py, [vector_object(vector)?])?;
+        self.statement(text, &params)?.query(py)
+    }
+}

@@ -1,0 +1,57 @@
+"""Trilith: documents, columns and vectors in one durable Arrow store, under one SQL.
+
+>>> import trilith
+>>> db = trilith.connect(":memory:")
+>>> items = db.create_table("items", [{"id": 1, "kind": "tea"}, {"id": 2, "kind": "ink"}], primary_key="id")
+>>> db.sql("SELECT kind FROM items WHERE id = $1", [2]).fetchone()
+('ink',)
+>>> items.get(1)
+{'id': 1, 'kind': 'tea'}
+"""
+
+from trilith._native import ArrowBatch, ArrowBatches, ArrowSchema
+from trilith.database import Database, connect
+from trilith.documents import Collection, Find
+from trilith.errors import (
+    AlreadyExists,
+    Busy,
+    Closed,
+    Conflict,
+    Corrupt,
+    InternalError,
+    Invalid,
+    IoError,
+    LimitExceeded,
+    NotFound,
+    TrilithError,
+    Unsupported,
+)
+from trilith.query import Query
+from trilith.table import Table
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AlreadyExists",
+    "ArrowBatch",
+    "ArrowBatches",
+    "ArrowSchema",
+    "Busy",
+    "Closed",
+    "Collection",
+    "Conflict",
+    "Corrupt",
+    "Database",
+    "Find",
+    "InternalError",
+    "Invalid",
+    "IoError",
+    "LimitExceeded",
+    "NotFound",
+    "Query",
+    "Table",
+    "TrilithError",
+    "Unsupported",
+    "__version__",
+    "connect",
+]

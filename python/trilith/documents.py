@@ -1,0 +1,133 @@
+"""Documents in PyMongo's shape, over a table with a Variant column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from trilith._native import Collection as NativeCollection
+
+Document = dict[str, Any]
+Filter = Mapping[str, Any]
+Sort = str | Sequence[tuple[str, int]]
+
+ASCENDING = 1
+DESCENDING = -1
+
+
+class Collection:
+    """Documents of one kind. Its name is that of a table, so that SQL sees the same documents.
+
+    A document is a dict of text keys. Its ``_id`` is given, or made when it has none. Dates, decimals, bytes
+    and UUIDs keep their types. Filters are MongoDB's: equality, ``$eq $ne $gt $gte $lt $lte $in $nin
+    $exists``, joined by ``$and $or $not``; a key such as ``"meta.login"`` reaches inside.
+
+    >>> import trilith
+    >>> users = trilith.connect(":memory:").collection("users")
+    >>> users.insert_many([{"_id": 1, "name": "Ada", "age": 36}, {"_id": 2, "name": "Bo", "age": 9}])
+    [1, 2]
+    >>> users.find_one({"age": {"$gt": 10}})
+    {'_id': 1, 'name': 'Ada', 'age': 36}
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: NativeCollection) -> None:
+        """Use :meth:`Database.collection` instead."""
+        self._native = native
+
+    @property
+    def name(self) -> str:
+        """The name of the collection and of its table."""
+        return self._native.name
+
+    def insert_one(self, document: Document) -> Any:
+        """Add a document and return its ``_id``.
+
+        Raises:
+            AlreadyExists: a document with this ``_id`` is there.
+            Invalid: a value has no place in a document.
+        """
+        return self._native.insert([document])[0]
+
+    def insert_many(self, documents: Iterable[Document]) -> list[Any]:
+        """Add documents in one commit, all or none, and return their ``_id`` values."""
+        return self._native.insert(list(documents))
+
+    def find(self, filter: Filter | None = None) -> Find:
+        """Return the documents that match; ``sort``, ``skip`` and ``limit`` may follow."""
+        return Find(self._native, dict(filter or {}))
+
+    def find_one(self, filter: Filter | None = None) -> Document | None:
+        """Return one document that matches, or None."""
+        return next(iter(self.find(filter).limit(1)), None)
+
+    def update_one(self, filter: Filter, update: Mapping[str, Any]) -> int:
+        """Apply ``{"$set": ...}``, ``{"$unset": ...}`` or ``{"$inc": ...}`` to one match; return how many changed."""
+        return self._native.update(dict(filter), dict(update), False)
+
+    def update_many(self, filter: Filter, update: Mapping[str, Any]) -> int:
+        """Apply an update to every match in one commit; return how many changed."""
+        return self._native.update(dict(filter), dict(update), True)
+
+    def replace_one(self, filter: Filter, document: Document) -> int:
+        """Put ``document`` in the place of one match, under the same ``_id``; return how many were replaced."""
+        return self._native.replace(dict(filter), document)
+
+    def delete_one(self, filter: Filter) -> int:
+        """Delete one document that matches; return how many were deleted."""
+        return self._native.delete(dict(filter), False)
+
+    def delete_many(self, filter: Filter) -> int:
+        """Delete every document that matches in one commit; return how many were deleted."""
+        return self._native.delete(dict(filter), True)
+
+    def count_documents(self, filter: Filter | None = None) -> int:
+        """Return how many documents match."""
+        return self._native.count(dict(filter or {}))
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return self.count_documents()
+
+    def __repr__(self) -> str:
+        """Show the name."""
+        return f"<trilith collection {self.name!r}>"
+
+
+class Find:
+    """The documents that match a filter; iterate to read them. Each iteration runs the search anew."""
+
+    __slots__ = ("_filter", "_limit", "_native", "_skip", "_sort")
+
+    def __init__(self, native: NativeCollection, filter: Document) -> None:
+        """Use :meth:`Collection.find` instead."""
+        self._native = native
+        self._filter = filter
+        self._sort: list[tuple[str, int]] = []
+        self._skip = 0
+        self._limit: int | None = None
+
+    def sort(self, key: Sort, direction: int = ASCENDING) -> Self:
+        """Order by a field, or by a list of (field, 1 or -1); a dotted field reaches inside."""
+        self._sort = [(key, direction)] if isinstance(key, str) else list(key)
+        return self
+
+    def skip(self, count: int) -> Self:
+        """Leave out the first ``count`` documents."""
+        self._skip = count
+        return self
+
+    def limit(self, count: int) -> Self:
+        """Return at most ``count`` documents; 0 means all, as in MongoDB."""
+        self._limit = count or None
+        return self
+
+    def __iter__(self) -> Iterator[Document]:
+        """Run the search."""
+        request = {"filter": self._filter, "sort": self._sort, "skip": self._skip, "limit": self._limit}
+        return iter(self._native.find(request))
+
+    def to_list(self) -> list[Document]:
+        """Return all matches as a list."""
+        return list(self)

@@ -1,0 +1,170 @@
+"""A table: rows in and out without writing SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trilith import _arrow
+from trilith._native import ArrowSchema
+from trilith._native import Table as NativeTable
+from trilith._progress import Progress, reporter
+from trilith.query import Query
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Record = dict[str, Any]
+
+
+class Table:
+    """One table of a :class:`Database`.
+
+    Every read sees the newest commit; every write is one commit, durable as the database was opened.
+    ``data`` is anything that holds rows: Arrow data (pyarrow, polars, pandas, duckdb, a query), a list of
+    dicts, a dict of columns (lists, numpy arrays; shape ``(n, d)`` float32 is a vector column), or an
+    iterator of these, which is read as it is written.
+
+    >>> import trilith
+    >>> db = trilith.connect(":memory:")
+    >>> t = db.create_table("items", {"id": "BIGINT", "price": "DOUBLE"}, primary_key="id")
+    >>> t.append([{"id": 1, "price": 2.5}, {"id": 2, "price": 4.0}])
+    2
+    >>> t.get(2)
+    {'id': 2, 'price': 4.0}
+    >>> t.count("price > 3")
+    1
+    """
+
+    __slots__ = ("_native", "get")
+
+    def __init__(self, native: NativeTable) -> None:
+        """Use :meth:`Database.table` instead."""
+        self._native = native
+        # The native method itself: a point read has no Python frame of its own to pay for.
+        self.get = native.get
+
+    @property
+    def name(self) -> str:
+        """The name, with its schema when that is not ``public``."""
+        return self._native.name
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in order."""
+        return self._native.schema.names
+
+    @property
+    def primary_key(self) -> list[str]:
+        """Names of the key columns, in order; empty for a table without a key."""
+        return self._native.primary_key
+
+    @property
+    def schema(self) -> pa.Schema | ArrowSchema:
+        """Names and types of the columns: a ``pyarrow.Schema`` when pyarrow is installed."""
+        return _arrow.schema(self._native.schema)
+
+    def append(self, data: Any, progress: Progress = None) -> int:
+        """Add rows in one commit and return how many.
+
+        Raises:
+            AlreadyExists: a key is in the table already, or twice in the data.
+            Invalid: a column is unknown, a type or a vector's length does not fit, a vector holds NaN.
+        """
+        return self._native.append(_unwrapped(data), reporter(progress, f"append {self.name}"))
+
+    def upsert(self, data: Any, progress: Progress = None) -> int:
+        """Add rows, replacing those with the same key, in one commit; return how many were written.
+
+        Raises:
+            Invalid: as :meth:`append`, or the table has no primary key.
+        """
+        return self._native.upsert(_unwrapped(data), reporter(progress, f"upsert {self.name}"))
+
+    def delete(self, where: str, params: Sequence[Any] | Record | None = None) -> int:
+        """Delete the rows for which the SQL condition holds and return how many."""
+        return self._native.delete(where, params)
+
+    def get_many(self, keys: Iterable[Any]) -> list[Record | None]:
+        """Return the row of each key, or None where there is none, in the order of the keys."""
+        return self._native.get_many(keys if hasattr(keys, "__len__") else list(keys))
+
+    def scan(
+        self,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        order_by: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        params: Sequence[Any] | Record | None = None,
+    ) -> Query:
+        """Return a query over the table.
+
+        Args:
+            columns: names of columns; all when None.
+            where: a SQL condition.
+            order_by: SQL expressions, each with ASC or DESC when needed.
+            limit: the most rows to return.
+            params: values for ``$1`` or ``$name`` in the texts above.
+        """
+        request = {
+            "columns": None if columns is None else list(columns),
+            "where": where,
+            "order_by": [order_by] if isinstance(order_by, str) else list(order_by or ()),
+            "limit": limit,
+        }
+        return Query(self._native.scan(request, params))
+
+    def count(self, where: str | None = None, params: Sequence[Any] | Record | None = None) -> int:
+        """Return the number of rows, or of those for which the SQL condition holds."""
+        return self._native.count(where, params)
+
+    def search(
+        self,
+        vector: Any,
+        column: str | None = None,
+        k: int = 10,
+        where: str | None = None,
+        metric: str = "cosine",
+    ) -> Query:
+        """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
+
+        Args:
+            vector: shape ``(d,)``: a numpy or Arrow array, or a list of numbers.
+            column: the vector column; may be left out when the table has only one.
+            k: the most rows to return.
+            where: a SQL condition that every returned row fulfils; it is applied before the nearest are chosen.
+            metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
+        """
+        request = {"column": column, "k": k, "where": where, "metric": metric}
+        return Query(self._native.search(vector, request))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._native.count(None, None)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether a row has this key."""
+        return self._native.contains(key)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Read the whole table as an Arrow C stream."""
+        return self.scan().__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        """Return the schema as an Arrow C schema."""
+        return self._native.schema.__arrow_c_schema__()
+
+    def __repr__(self) -> str:
+        """Show the name, the number of rows and the first of them."""
+        head = f"table {self.name}: {len(self):,} rows"
+        return f"{head}\n{self.scan()!r}"
+
+    def _repr_html_(self) -> str:
+        return self.scan()._repr_html_()
+
+
+def _unwrapped(data: Any) -> Any:
+    """Hand our own queries to the native side as themselves, so that they need no Arrow stream between."""
+    if isinstance(data, Query):
+        return data._native
+    return data.scan()._native if isinstance(data, Table) else data

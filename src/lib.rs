@@ -1,0 +1,38 @@
+//! Trilith: an embedded analytical database. Documents, typed columns and vectors live in one durable
+//! Arrow store and answer one SQL.
+//!
+//! ```no_run
+//! # async fn example() -> trilith::Result<()> {
+//! use trilith::{Database, Options};
+//!
+//! let db = Database::open("shop.tri", Options::default()).await?;
+//! db.sql("CREATE TABLE items (id BIGINT PRIMARY KEY, kind TEXT, price DOUBLE)").await?;
+//! db.sql("INSERT INTO items VALUES (1, 'tea', 3.5), (2, 'cup', 8.0)").await?;
+//! db.sql("SELECT kind, price FROM items ORDER BY price").await?.show().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is not a server and not a cluster: it runs inside the program that opens it. The durable half is
+//! [`engine`], which knows no SQL; queries are DataFusion's.
+
+mod collection;
+mod database;
+pub mod document;
+mod error;
+mod options;
+mod query;
+mod runtime;
+mod table;
+#[cfg(test)]
+mod tidy;
+
+pub use collection::{Collection, FindOptions, UpdateResult};
+pub use database::{Database, Query};
+pub use error::{Error, ErrorKind, Result};
+pub use options::{EngineOptions, Options};
+pub use query::limits;
+pub use query::types;
+pub use table::{ScanOptions, Table};
+pub use trilith_engine as engine;
+pub use trilith_engine::{Durability, TableName};

@@ -1,0 +1,110 @@
+//! Sessions: everything a statement needs except its snapshot is built once per database, and each
+//! statement gets a copy of it with a catalog over one snapshot.
+//!
+//! `SET` changes the base, so it holds for the statements that follow on the same handle.
+
+use std::sync::Arc;
+
+use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::common::config::Dialect;
+use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use parking_lot::RwLock;
+use trilith_engine::{Engine, Snapshot};
+
+use super::catalog::{CATALOG, DEFAULT_SCHEMA, TrilithCatalogs};
+use super::rules;
+use super::schema::LocalTables;
+use super::search::{NamedArguments, VectorSearch};
+use super::types::TrilithTypes;
+use super::write::TrilithPlanner;
+use crate::error::Result;
+use crate::options::Options;
+
+/// A snapshot and the engine it came from: what providers hold.
+#[derive(Clone)]
+pub struct Pinned {
+    /// Where writes go.
+    pub engine: Arc<Engine>,
+    /// What is read.
+    pub snapshot: Snapshot,
+}
+
+/// Makes session states.
+pub struct Sessions {
+    engine: Arc<Engine>,
+    base: RwLock<SessionState>,
+}
+
+impl Sessions {
+    /// Builds the base state.
+    ///
+    /// # Errors
+    /// When the folder for temporary files cannot be used or a function cannot be registered.
+    pub fn new(engine: Arc<Engine>, options: &Options) -> Result<Self> {
+        let builder = SessionStateBuilder::new()
+            .with_config(config(options))
+            .with_runtime_env(Arc::new(runtime_env(options)?))
+            .with_default_features();
+        let base = trilith_udfs::install(builder)
+            .with_query_planner(Arc::new(TrilithPlanner))
+            .with_type_planner(Arc::new(TrilithTypes))
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .with_physical_optimizer_rules(rules::physical())
+            .with_relation_planners(vec![Arc::new(NamedArguments)])
+            .build();
+        Ok(Self { engine, base: RwLock::new(base) })
+    }
+
+    /// A state over the newest snapshot.
+    ///
+    /// # Errors
+    /// When the engine is closed.
+    pub fn state(&self, locals: LocalTables) -> Result<(Pinned, SessionState)> {
+        let pinned = Pinned { engine: Arc::clone(&self.engine), snapshot: self.engine.snapshot()? };
+        let mut state = self.base.read().clone();
+        let search = VectorSearch::new(pinned.clone(), Arc::clone(&locals), None);
+        state.register_udtf(VectorSearch::NAME, Arc::new(search));
+        state.register_catalog_list(Arc::new(TrilithCatalogs::new(pinned.clone(), locals)));
+        state.mark_start_execution();
+        Ok((pinned, state))
+    }
+
+    /// Keeps the settings of `state` for later statements.
+    pub fn keep_settings(&self, state: SessionState) {
+        let mut base = self.base.write();
+        let catalogs = Arc::clone(base.catalog_list());
+        *base = state;
+        base.register_catalog_list(catalogs);
+        // The function of a call holds its snapshot; every statement registers its own.
+        let _of_the_call = base.deregister_udtf(VectorSearch::NAME);
+    }
+}
+
+fn config(options: &Options) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(options.partitions())
+        .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true);
+    let settings = config.options_mut();
+    settings.sql_parser.dialect = Dialect::Generic;
+    settings.sql_parser.map_string_types_to_utf8view = false;
+    config
+}
+
+fn runtime_env(options: &Options) -> Result<RuntimeEnv, DataFusionError> {
+    let disk = DiskManagerBuilder::default();
+    let disk = match &options.temp_dir {
+        Some(folder) => disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()])),
+        None => disk,
+    };
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes())))
+        .with_disk_manager_builder(disk)
+        .build()
+}

@@ -1,0 +1,29 @@
+//! `trilith.settings`: how the database was opened. Settings of queries are in `information_schema.df_settings`.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::error::Result;
+
+use crate::query::session::Pinned;
+
+pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
+    let options = pinned.engine.options();
+    let rows = [
+        ("path", pinned.engine.path(), "Where the database is"),
+        ("version", env!("CARGO_PKG_VERSION").to_owned(), "Version of this library"),
+        ("durability", options.durability.name().to_owned(), "When a commit is acknowledged"),
+        ("read_only", options.read_only.to_string(), "Whether writes are refused"),
+        ("mmap", options.mmap.to_string(), "Whether sealed files are read through a memory map"),
+        ("memtable_bytes", options.memtable_bytes.to_string(), "Bytes in memory at which a flush starts"),
+        ("direct_append_bytes", options.direct_append_bytes.to_string(), "Bytes above which an append skips the log"),
+        ("batch_rows", options.batch_rows.to_string(), "Rows of one batch in a file"),
+        ("file_bytes", options.file_bytes.to_string(), "Bytes at which a new file is started"),
+    ];
+    let column = |values: Vec<String>| Arc::new(StringArray::from(values)) as ArrayRef;
+    Ok(RecordBatch::try_from_iter([
+        ("name", column(rows.iter().map(|(name, _, _)| (*name).to_owned()).collect())),
+        ("value", column(rows.iter().map(|(_, value, _)| value.clone()).collect())),
+        ("description", column(rows.iter().map(|(_, _, text)| (*text).to_owned()).collect())),
+    ])?)
+}

@@ -6,21 +6,35 @@
 
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
+mod alphabet;
 mod arrow_rows;
 mod generate;
+mod h0_planted;
+mod h1_crash;
+mod h2_faults;
+mod h6_flips;
 mod h8_model;
+mod history;
 mod lanes;
 mod model;
 mod op;
+mod planted;
 mod report;
 mod shrink;
+mod specimen;
 
 use report::{Budget, Report};
 
 /// Name, entry point, floor for 60 seconds, seconds in the short run.
 type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
 
-const HARNESSES: [Harness; 1] = [("h8", h8_model::harness, 5_000, 8.0)];
+const HARNESSES: [Harness; 5] = [
+    ("h1", h1_crash::harness, 20_000, 6.0),
+    ("h2", h2_faults::harness, 10_000, 6.0),
+    ("h6", h6_flips::harness, 200_000, 6.0),
+    ("h8", h8_model::harness, 5_000, 8.0),
+    ("planted", h0_planted::harness, 6, 5.0),
+];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();

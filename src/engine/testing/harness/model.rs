@@ -104,6 +104,13 @@ pub enum Change {
 
 impl Change {
     /// The rows or keys.
+    pub fn rows(&self) -> &[Row] {
+        match self {
+            Self::Insert(rows) | Self::Upsert(rows) | Self::Delete(rows) => rows,
+        }
+    }
+
+    /// The rows or keys, to change.
     pub fn rows_mut(&mut self) -> &mut Vec<Row> {
         match self {
             Self::Insert(rows) | Self::Upsert(rows) | Self::Delete(rows) => rows,

@@ -47,16 +47,16 @@ pub enum Op {
 }
 
 impl Op {
-    /// True when a success means: on disk, whatever happens next.
+    /// True when a success means: this and all before it is on disk, whatever happens next. A write of nothing is
+    /// acknowledged without a look at the disk.
     pub fn is_durable(&self) -> bool {
         match self {
-            Self::Batch(_, level) => matches!(level, Durability::Group | Durability::Strict),
-            Self::Bulk { .. }
-            | Self::Flush
-            | Self::Compact
-            | Self::Reopen
-            | Self::Create { .. }
-            | Self::Drop(_) => true,
+            Self::Batch(changes, level) => {
+                let writes = changes.iter().any(|(_, change)| !change.rows().is_empty());
+                writes && matches!(level, Durability::Group | Durability::Strict)
+            }
+            Self::Bulk { rows, .. } => !rows.is_empty(),
+            Self::Flush | Self::Compact | Self::Reopen | Self::Create { .. } | Self::Drop(_) => true,
             Self::AddColumn { .. } | Self::DropColumn { .. } | Self::RenameColumn { .. } => true,
             _ => false,
         }
@@ -69,12 +69,6 @@ impl Op {
             Self::Bulk { rows, .. } | Self::Get { keys: rows, .. } => vec![rows],
             _ => Vec::new(),
         }
-    }
-
-    /// True when it changes what a reader sees.
-    pub fn is_change(&self) -> bool {
-        !matches!(self, Self::Flush | Self::Compact | Self::Maintain | Self::Reopen | Self::Kill)
-            && !matches!(self, Self::Snapshot | Self::CheckSnapshots | Self::Get { .. })
     }
 }
 

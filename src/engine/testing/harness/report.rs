@@ -63,6 +63,18 @@ pub enum Verdict {
     Crash(String),
 }
 
+impl Verdict {
+    /// The same with where it happened.
+    pub fn at(self, place: &str) -> Self {
+        match self {
+            Self::Survived => Self::Survived,
+            Self::Lost(text) => Self::Lost(format!("{place}: {text}")),
+            Self::Wrong(text) => Self::Wrong(format!("{place}: {text}")),
+            Self::Crash(text) => Self::Crash(format!("{place}: {text}")),
+        }
+    }
+}
+
 impl Report {
     /// Counts one trial.
     pub fn count(&mut self, verdict: Verdict) {

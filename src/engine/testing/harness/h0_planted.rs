@@ -1,0 +1,35 @@
+//! The test of the tests: each planted bug must be caught by its harness within its time.
+
+use crate::planted::Bug;
+use crate::report::{Budget, Report, Verdict};
+use crate::{h1_crash, h2_faults, h6_flips};
+
+type Hunt = fn(&Budget, Option<Bug>) -> Report;
+
+const HUNTS: [(&str, Hunt, Bug); 5] = [
+    ("h1", h1_crash::crash_states, Bug::SkipFolderSync),
+    ("h1", h1_crash::crash_states, Bug::SkipFileSync),
+    ("h1", h1_crash::crash_states, Bug::FlipOnWrite),
+    ("h2", h2_faults::faults, Bug::HideFailedSync),
+    ("h2", h2_faults::faults, Bug::HideFailedWrite),
+];
+
+/// Runs the harness.
+pub fn harness(budget: &Budget) -> Report {
+    let mut report = Report::default();
+    for (name, hunt, bug) in HUNTS {
+        let found = hunt(&Budget::new(budget.seed, budget.secs / 5.0), Some(bug));
+        report.add("searched", found.injected);
+        report.count(if found.failures.is_empty() {
+            Verdict::Wrong(format!("{name} does not notice {bug:?} in {} trials", found.injected))
+        } else {
+            Verdict::Survived
+        });
+    }
+    report.count(if h6_flips::notices_forged_manifest() {
+        Verdict::Survived
+    } else {
+        Verdict::Wrong("h6 does not notice a manifest that was changed and sealed again".into())
+    });
+    report
+}

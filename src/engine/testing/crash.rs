@@ -88,10 +88,15 @@ fn settle_file(file: &FileState, fate: Fate, dice: &mut SmallRng) -> FileState {
         let filling = if fate == Fate::Random { Filling::choose(dice) } else { Filling::Zeros };
         filling.apply(&mut bytes, lost.clone(), dice);
     }
+    // Where the data never went, the length may not have gone either.
+    if let Some(lost) = file.lost.last().filter(|lost| fate == Fate::Random && lost.end == file.len) {
+        bytes.truncate(dice.random_range(lost.start..=lost.end));
+    }
+    let synced = file.synced.min(bytes.len());
     match fate {
         Fate::Kept => {}
-        Fate::Dropped => bytes.truncate(file.synced),
-        Fate::Random => settle_tail(&mut bytes, file.synced, dice),
+        Fate::Dropped => bytes.truncate(synced),
+        Fate::Random => settle_tail(&mut bytes, synced, dice),
     }
     FileState::durable(&bytes)
 }

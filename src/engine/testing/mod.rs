@@ -6,6 +6,7 @@
 mod crash;
 mod disk;
 mod faulty;
+mod machine;
 mod sim;
 mod sim_file;
 

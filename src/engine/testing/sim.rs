@@ -8,37 +8,15 @@ use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
 use super::crash::{CrashPolicy, power_cut};
 use super::disk::Disk;
-use super::faulty::{CallKind, Fault, FaultPlan};
+use super::faulty::{CallKind, Fault};
+use super::machine::{Machine, Outcome, Verdict};
 use super::sim_file::{SimLock, SimReader, SimWriter};
 use crate::common::{Error, Result};
 use crate::io::path::{check_dir, check_path, split};
 use crate::io::{FileReader, FileWriter, LockGuard, Storage};
-
-#[derive(Debug, Default)]
-pub(super) struct Machine {
-    pub(super) disk: Disk,
-    pub(super) locked: bool,
-    calls: u64,
-    faults: FaultPlan,
-    stop_at: Option<(u64, bool)>,
-    off: bool,
-    /// The disk after each call that changed it.
-    history: Option<Vec<(u64, Disk)>>,
-    unmapped: bool,
-}
-
-/// How a call came out.
-pub(super) enum Outcome {
-    /// As asked.
-    Done,
-    /// With an error; the number decides how much took place, when anything did.
-    Failed(Option<u64>),
-}
 
 /// A simulated folder.
 #[derive(Clone, Debug, Default)]
@@ -186,40 +164,6 @@ impl SimStorage {
             Outcome::Failed(None) => Err(io::ErrorKind::Other.into()),
             Outcome::Done | Outcome::Failed(Some(_)) => effect(machine),
         })
-    }
-}
-
-enum Verdict {
-    Fine,
-    Broken { error: io::Error, part: Option<u64> },
-    Refused,
-}
-
-impl Machine {
-    fn admit(&mut self, kind: CallKind) -> Verdict {
-        self.calls += 1;
-        if self.off {
-            return Verdict::Refused;
-        }
-        let part = |calls: u64, partly: bool| partly.then(|| SmallRng::seed_from_u64(calls).random());
-        if let Some((_, partly)) = self.stop_at.filter(|(call, _)| *call <= self.calls) {
-            self.off = true;
-            let error = io::Error::other("the simulated machine lost power");
-            return Verdict::Broken { error, part: part(self.calls, partly) };
-        }
-        match self.faults.strike(kind) {
-            None => Verdict::Fine,
-            Some(fault) => {
-                Verdict::Broken { error: fault.error.to_io(), part: part(self.calls, fault.partly) }
-            }
-        }
-    }
-
-    fn remember(&mut self, kind: CallKind) {
-        let changes = !matches!(kind, CallKind::Open | CallKind::Read | CallKind::List | CallKind::Lock);
-        if let Some(history) = self.history.as_mut().filter(|_| changes && !self.off) {
-            history.push((self.calls, self.disk.clone()));
-        }
     }
 }
 

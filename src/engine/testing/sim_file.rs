@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::disk::Inode;
 use super::faulty::CallKind;
-use super::sim::{Machine, Outcome, SimStorage};
+use super::machine::{Machine, Outcome};
+use super::sim::SimStorage;
 use crate::common::{ClosedReason, Error, Result};
 use crate::io::storage::check_range;
 use crate::io::{FileReader, FileWriter, LockGuard};
@@ -71,6 +72,10 @@ impl FileWriter for SimWriter {
         self.attempt(CallKind::Sync, "sync", |machine, outcome| {
             match outcome {
                 Outcome::Done => machine.disk.sync(inode),
+                // The power went meanwhile: the data is where any unsynced data is.
+                Outcome::Failed(part) if machine.off => {
+                    part.into_iter().for_each(|_| machine.disk.sync(inode))
+                }
                 Outcome::Failed(_) => machine.disk.lose_unsynced(inode),
             }
             Ok(())

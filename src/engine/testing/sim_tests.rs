@@ -100,6 +100,31 @@ fn a_failed_sync_drops_data_and_hides_it() {
 }
 
 #[test]
+fn power_that_goes_during_a_sync_leaves_any_part() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..200 {
+        let (storage, mut file) = machine();
+        storage.stop_at(storage.calls() + 1, false);
+        assert!(file.sync().is_err());
+        let found = storage.crash_image(seed, CrashPolicy::RANDOM).contents("x").unwrap();
+        assert!(found.starts_with(b"durable"));
+        seen.insert(found);
+    }
+    assert!(seen.contains(&b"durable"[..]) && seen.contains(&b"durable tail"[..]) && seen.len() > 10);
+}
+
+#[test]
+fn a_dropped_tail_may_be_short() {
+    let (storage, mut file) = machine();
+    storage.inject(Fault::once(Some(CallKind::Sync), 1, FaultError::EIO));
+    assert!(file.sync().is_err());
+    let lengths: BTreeSet<usize> = (0..200)
+        .map(|seed| storage.crash_image(seed, CrashPolicy::RANDOM).contents("x").unwrap().len())
+        .collect();
+    assert_eq!(lengths, (7..=12).collect());
+}
+
+#[test]
 fn a_short_write_leaves_a_part() {
     let mut lengths = BTreeSet::new();
     for extra in 0..50 {

@@ -20,6 +20,9 @@ pub(super) struct Captured {
     wal_start: FileId,
 }
 
+/// A table, and those of its files to merge.
+type Due = (Arc<TableState>, Vec<Arc<TableFile>>);
+
 /// A table whose memtables went to files that no manifest names yet.
 struct Flushed {
     table: TableId,
@@ -117,7 +120,7 @@ impl Core {
         }
         let info = deletes::write(&*self.storage, self.database, self.numbers.take(), &bitmaps)?;
         for file in unstored {
-            *file = Arc::new(file.stored_in(info.clone()));
+            *file = Arc::new(file.stored_in(info));
         }
         Ok(Some(info))
     }
@@ -168,7 +171,7 @@ impl Core {
         Ok(worked)
     }
 
-    fn next_compaction(&self) -> Option<(Arc<TableState>, Vec<Arc<TableFile>>)> {
+    fn next_compaction(&self) -> Option<Due> {
         let state = Arc::clone(&self.published.load().state);
         state.tables.values().find_map(|table| {
             let shapes: Vec<FileShape> = table.files.iter().map(|file| shape(table, file)).collect();

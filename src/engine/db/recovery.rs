@@ -19,6 +19,7 @@ use super::manifest::{Manifest, TableRecord};
 use crate::common::{DatabaseId, Epoch, Error, FileId, Result, SeqNo};
 use crate::format::commit::{LoggedOp, OpKind, decode};
 use crate::format::layout;
+use crate::format::table::TableName;
 use crate::io::Storage;
 use crate::lsm::{State, TableFile, TableState};
 use crate::memtable::ChunkKeys;
@@ -125,17 +126,20 @@ fn newest_bound(manifest: &Manifest, files: &[FileId]) -> Result<ReplayBound> {
     Ok(if files.last() == Some(&sealed.file) { ReplayBound::Exact(sealed) } else { ReplayBound::Open })
 }
 
+/// A file of a bulk append, and its table.
+type BulkFile = (TableName, Arc<TableFile>);
+
 struct Replay {
     state: State,
     flushed: SeqNo,
     seq: SeqNo,
     /// Bulk appends that the log does not hold, by sequence number: they replace older rows that it does.
-    bulk: BTreeMap<SeqNo, Vec<(crate::format::table::TableName, Arc<TableFile>)>>,
+    bulk: BTreeMap<SeqNo, Vec<BulkFile>>,
 }
 
 impl Replay {
     fn new(state: State, flushed: SeqNo) -> Self {
-        let mut bulk: BTreeMap<SeqNo, Vec<_>> = BTreeMap::new();
+        let mut bulk: BTreeMap<SeqNo, Vec<BulkFile>> = BTreeMap::new();
         for table in state.tables.values().filter(|table| table.def.is_keyed()) {
             for file in table.files.iter().filter(|file| file.info().min_seq > flushed) {
                 bulk.entry(file.info().min_seq).or_default().push((table.def.name.clone(), Arc::clone(file)));

@@ -1,14 +1,12 @@
 //! One record batch handed to Python: what iteration yields when pyarrow is not installed.
 
-use arrow::array::{ArrayRef, RecordBatch, StructArray};
-use arrow::datatypes::Field;
+use arrow::array::RecordBatch;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList, PyTuple};
-use pyo3_arrow::ffi::{to_array_pycapsules, to_schema_pycapsule};
-
-use std::sync::Arc;
+use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::arrow_schema::ArrowSchema;
+use crate::exported::{export_batch, exported_schema};
 use crate::values::rows;
 
 /// A batch of rows. Speaks `__arrow_c_array__`, so every Arrow library takes it without a copy.
@@ -26,7 +24,7 @@ impl ArrowBatch {
     /// Names and types of the columns.
     #[getter]
     fn schema(&self) -> ArrowSchema {
-        ArrowSchema(self.0.schema())
+        ArrowSchema(exported_schema(self.0.schema_ref()))
     }
 
     /// The rows as tuples of Python values.
@@ -39,7 +37,7 @@ impl ArrowBatch {
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        Ok(to_schema_pycapsule(py, self.0.schema_ref().as_ref())?)
+        Ok(to_schema_pycapsule(py, exported_schema(self.0.schema_ref()).as_ref())?)
     }
 
     #[pyo3(signature = (requested_schema=None))]
@@ -48,11 +46,7 @@ impl ArrowBatch {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let schema = self.0.schema_ref();
-        let field =
-            Field::new_struct("", schema.fields().clone(), false).with_metadata(schema.metadata().clone());
-        let array: ArrayRef = Arc::new(StructArray::from(self.0.clone()));
-        Ok(to_array_pycapsules(py, field.into(), &array, requested_schema)?)
+        export_batch(py, &self.0, requested_schema)
     }
 
     fn __repr__(&self) -> String {

@@ -9,8 +9,8 @@ use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::arrow_batch::ArrowBatch;
 use crate::arrow_schema::ArrowSchema;
-use crate::cursor::export_stream;
 use crate::error::from_arrow;
+use crate::exported::{export_stream, exported_schema};
 use crate::numpy_column::{NumpyColumn, numpy_column};
 use crate::values::rows;
 
@@ -32,7 +32,7 @@ impl ArrowBatches {
     /// Names and types of the columns.
     #[getter]
     fn schema(&self) -> ArrowSchema {
-        ArrowSchema(self.schema.clone())
+        ArrowSchema(exported_schema(&self.schema))
     }
 
     /// The batches, in order.
@@ -60,7 +60,7 @@ impl ArrowBatches {
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        Ok(to_schema_pycapsule(py, self.schema.as_ref())?)
+        Ok(to_schema_pycapsule(py, exported_schema(&self.schema).as_ref())?)
     }
 
     #[pyo3(signature = (requested_schema=None))]

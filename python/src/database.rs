@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use trilith::engine::{IfExists, TableName};
 
+use crate::collection::Collection;
 use crate::error::{from_database, from_engine};
 use crate::local_object::provider;
 use crate::options::options as to_options;
@@ -103,6 +104,11 @@ impl Database {
             Err(trilith::engine::Error::NotFound { .. }) if if_exists => Ok(()),
             other => other.map_err(from_engine),
         }
+    }
+
+    /// The collection of this name.
+    fn collection(&self, name: &str) -> Collection {
+        Collection::new(self.0.clone(), name)
     }
 
     /// Writes what is in memory to files.

@@ -10,8 +10,7 @@ use pyo3::prelude::*;
 
 fn raise(class: &str, message: &str) -> PyErr {
     Python::attach(|py| {
-        let made =
-            py.import("trilith.errors").and_then(|errors| errors.getattr(class)?.call1((message,)));
+        let made = py.import("trilith.errors").and_then(|errors| errors.getattr(class)?.call1((message,)));
         made.map_or_else(|failure| failure, PyErr::from_value)
     })
 }

@@ -7,9 +7,11 @@
 mod arrow_batch;
 mod arrow_batches;
 mod arrow_schema;
+mod collection;
 mod cursor;
 mod database;
 mod error;
+mod exported;
 mod ingest;
 mod local_object;
 mod numpy_column;
@@ -18,6 +20,7 @@ mod params;
 mod preview;
 mod progress;
 mod query;
+mod running;
 mod statement;
 mod table;
 mod table_create;
@@ -38,6 +41,8 @@ mod _native {
     use crate::arrow_batches::ArrowBatches;
     #[pymodule_export]
     use crate::arrow_schema::ArrowSchema;
+    #[pymodule_export]
+    use crate::collection::Collection;
     #[pymodule_export]
     use crate::cursor::Cursor;
     #[pymodule_export]

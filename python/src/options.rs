@@ -40,8 +40,9 @@ fn bytes(name: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
         return Ok(number);
     }
     let text: String = value.extract()?;
-    parse_bytes(&text)
-        .ok_or_else(|| invalid(format!("{name} {text:?} is no number of bytes; write 4GB, 512MB or a plain number")))
+    parse_bytes(&text).ok_or_else(|| {
+        invalid(format!("{name} {text:?} is no number of bytes; write 4GB, 512MB or a plain number"))
+    })
 }
 
 fn parse_bytes(text: &str) -> Option<usize> {

@@ -18,7 +18,8 @@ pub(crate) fn params(params: &Bound<'_, PyAny>) -> PyResult<ParamValues> {
     if let Ok(named) = params.cast::<PyDict>() {
         let mut values = HashMap::with_capacity(named.len());
         for (name, value) in named {
-            let name: String = name.extract().map_err(|_| invalid(format!("parameter {name} has no text name")))?;
+            let name: String =
+                name.extract().map_err(|_| invalid(format!("parameter {name} has no text name")))?;
             let value = scalar(&name, &value)?;
             values.insert(name, value);
         }
@@ -27,7 +28,8 @@ pub(crate) fn params(params: &Bound<'_, PyAny>) -> PyResult<ParamValues> {
     if params.is_instance_of::<PyString>() || params.is_instance_of::<PyBytes>() {
         return Err(invalid("parameters come as a list for $1, $2, ... or as a dict for $name"));
     }
-    let values = params.try_iter()?.enumerate().map(|(place, value)| scalar(&format!("${}", place + 1), &value?));
+    let values =
+        params.try_iter()?.enumerate().map(|(place, value)| scalar(&format!("${}", place + 1), &value?));
     Ok(ParamValues::from(values.collect::<PyResult<Vec<_>>>()?))
 }
 
@@ -46,9 +48,8 @@ fn vector(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
     let (_, values) = column(name, value, None)?;
     let width = i32::try_from(values.len()).map_err(|_| invalid(format!("parameter {name} is too long")))?;
     let item = Field::new("item", values.data_type().clone(), true);
-    let list: ArrayRef = Arc::new(
-        FixedSizeListArray::try_new(item.into(), width, values, None).map_err(from_arrow)?,
-    );
+    let list: ArrayRef =
+        Arc::new(FixedSizeListArray::try_new(item.into(), width, values, None).map_err(from_arrow)?);
     ScalarValue::try_from_array(&list, 0).map_err(from_query)
 }
 

@@ -5,6 +5,7 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use pyo3::prelude::*;
+use trilith::types::sql_name;
 
 use crate::values::variant;
 
@@ -21,10 +22,7 @@ pub(crate) struct Preview {
 
 /// Formats at most `limit` rows of `batches`.
 pub(crate) fn preview(schema: &Schema, batches: &[RecordBatch], limit: usize) -> Result<Preview, ArrowError> {
-    let columns = schema.fields().iter().map(|field| {
-        let type_name = if variant::is_variant(field) { "Variant".into() } else { field.data_type().to_string() };
-        (field.name().clone(), type_name)
-    });
+    let columns = schema.fields().iter().map(|field| (field.name().clone(), sql_name(field)));
     let mut rows = Vec::new();
     for batch in batches {
         let wanted = batch.num_rows().min(limit - rows.len());
@@ -45,5 +43,7 @@ fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
         let text = || formatters[column].value(row).to_string().chars().take(CELL_CHARS_MAX).collect();
         readable[column].is_valid(row).then(text)
     };
-    Ok((0..batch.num_rows()).map(|row| (0..readable.len()).map(|column| cell(row, column)).collect()).collect())
+    Ok((0..batch.num_rows())
+        .map(|row| (0..readable.len()).map(|column| cell(row, column)).collect())
+        .collect())
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use pyo3::prelude::*;
@@ -11,11 +12,12 @@ use trilith::Database;
 
 use crate::arrow_batches::ArrowBatches;
 use crate::arrow_schema::ArrowSchema;
-use crate::cursor::{Cursor, Running, export_stream};
+use crate::cursor::Cursor;
 use crate::error::{from_arrow, from_query};
+use crate::exported::{export_stream, exported_schema};
 use crate::preview::{Preview, preview};
 use crate::progress::Progress;
-use crate::values::exported;
+use crate::running::{Running, labelled};
 use crate::wait::{wait, wait_and};
 
 /// A query that has been planned and not yet run.
@@ -47,19 +49,19 @@ impl Query {
     /// Names and types of the result's columns. Runs nothing.
     #[getter]
     fn schema(&self) -> ArrowSchema {
-        ArrowSchema(exported::schema(self.frame.schema().as_arrow()))
+        ArrowSchema(exported_schema(self.frame.schema().as_arrow()))
     }
 
     /// Runs the query and keeps the whole result in memory.
     #[pyo3(signature = (progress=None))]
     fn collect(&self, py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<ArrowBatches> {
         let frame = self.frame.clone();
-        let schema = exported::schema(frame.schema().as_arrow());
+        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
         let target = schema.clone();
         let mut progress = Progress::new(progress, None);
         let work = async move {
             let batches = frame.collect().await.map_err(from_query)?;
-            batches.iter().map(|batch| exported::batch(batch, &target)).collect::<PyResult<Vec<_>>>()
+            batches.into_iter().map(|batch| labelled(batch, &target)).collect::<PyResult<Vec<_>>>()
         };
         let batches = wait_and(py, &self.database, work, |py| progress.waited(py))?;
         let result = ArrowBatches { schema, batches };
@@ -94,7 +96,7 @@ impl Query {
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        Ok(to_schema_pycapsule(py, exported::schema(self.frame.schema().as_arrow()).as_ref())?)
+        Ok(to_schema_pycapsule(py, exported_schema(self.frame.schema().as_arrow()).as_ref())?)
     }
 
     #[pyo3(signature = (requested_schema=None))]

@@ -23,7 +23,11 @@ pub(crate) struct Statement {
 
 impl Statement {
     /// `text` with `params`, which may be None.
-    pub(crate) fn new(database: &trilith::Database, text: String, params: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn new(
+        database: &trilith::Database,
+        text: String,
+        params: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
         let query = database.query(text);
         let query = if params.is_none() { query } else { query.params(to_params(params)?) };
         Ok(Self { database: database.clone(), query })

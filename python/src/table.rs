@@ -9,13 +9,14 @@ use trilith::engine::{TableName, TableView, WriteMode};
 
 use crate::arrow_schema::ArrowSchema;
 use crate::error::from_engine;
+use crate::exported::exported_schema;
 use crate::params::vector_object;
 use crate::query::Query;
 use crate::statement::{Clauses, Statement};
 use crate::table_key::{key_arrays, keys_arrays};
 use crate::table_search::{Search, search_text};
 use crate::table_write;
-use crate::values::{dict, exported};
+use crate::values::dict;
 
 /// One table of a database.
 #[pyclass(frozen, module = "trilith._native")]
@@ -62,7 +63,7 @@ impl Table {
     /// Names and types of the columns.
     #[getter]
     fn schema(&self) -> PyResult<ArrowSchema> {
-        Ok(ArrowSchema(exported::schema(&self.view()?.schema())))
+        Ok(ArrowSchema(exported_schema(&self.view()?.schema())))
     }
 
     /// Names of the key columns.
@@ -134,12 +135,7 @@ impl Table {
     }
 
     /// A query over the table.
-    fn scan(
-        &self,
-        py: Python<'_>,
-        request: Scan,
-        params: &Bound<'_, PyAny>,
-    ) -> PyResult<Query> {
+    fn scan(&self, py: Python<'_>, request: Scan, params: &Bound<'_, PyAny>) -> PyResult<Query> {
         let shown = Clauses::columns(request.columns.as_deref());
         let clauses = Clauses {
             condition: request.condition.as_deref(),
@@ -150,12 +146,7 @@ impl Table {
     }
 
     /// The `k` rows nearest to `vector`.
-    fn search(
-        &self,
-        py: Python<'_>,
-        vector: &Bound<'_, PyAny>,
-        request: Search,
-    ) -> PyResult<Query> {
+    fn search(&self, py: Python<'_>, vector: &Bound<'_, PyAny>, request: Search) -> PyResult<Query> {
         let view = self.view()?;
         let text = search_text(view.def(), &request)?;
         let params = PyList::new(py, [vector_object(vector)?])?;

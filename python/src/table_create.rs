@@ -44,11 +44,17 @@ pub(crate) fn create(
     }
     if let Some(schema) = bare_schema(data)? {
         let spec = table.spec(&schema);
-        return py.detach(|| database.engine().create_table(&spec, table.exists)).map(drop).map_err(from_engine);
+        return py
+            .detach(|| database.engine().create_table(&spec, table.exists))
+            .map(drop)
+            .map_err(from_engine);
     }
     if there && table.exists == IfExists::Fail {
         let spec = table.spec(&Schema::empty());
-        return py.detach(|| database.engine().create_table(&spec, IfExists::Fail)).map(drop).map_err(from_engine);
+        return py
+            .detach(|| database.engine().create_table(&spec, IfExists::Fail))
+            .map(drop)
+            .map_err(from_engine);
     }
     from_rows(py, database.engine(), &table, source(data, None)?, there, progress)
 }

@@ -63,5 +63,7 @@ async fn watch<T>(
 }
 
 fn stopped(failure: &JoinError) -> PyErr {
-    from_engine(trilith::engine::Error::Internal(format!("a task of the query runtime ended early: {failure}")))
+    from_engine(trilith::engine::Error::Internal(format!(
+        "a task of the query runtime ended early: {failure}"
+    )))
 }

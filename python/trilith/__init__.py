@@ -11,7 +11,7 @@
 
 from trilith._native import ArrowBatch, ArrowBatches, ArrowSchema
 from trilith.database import Database, connect
-from trilith.documents import Collection, Find
+from trilith.documents import Collection, DeleteResult, Find, InsertManyResult, InsertOneResult, UpdateResult
 from trilith.errors import (
     AlreadyExists,
     Busy,
@@ -42,7 +42,10 @@ __all__ = [
     "Conflict",
     "Corrupt",
     "Database",
+    "DeleteResult",
     "Find",
+    "InsertManyResult",
+    "InsertOneResult",
     "InternalError",
     "Invalid",
     "IoError",
@@ -52,6 +55,7 @@ __all__ = [
     "Table",
     "TrilithError",
     "Unsupported",
+    "UpdateResult",
     "__version__",
     "connect",
 ]

@@ -143,9 +143,11 @@ fn ticks(name: &str, object: &Bound<'_, PyAny>, dtype: &str) -> PyResult<ArrayRe
         }
     };
     let numbers = buffer(name, &object.call_method1("view", ("int64",))?)?;
-    let kind = if dtype[1..].starts_with('M') { DataType::Timestamp(unit, None) } else { DataType::Duration(unit) };
+    let kind =
+        if dtype[1..].starts_with('M') { DataType::Timestamp(unit, None) } else { DataType::Duration(unit) };
     let numbers = numbers.as_primitive::<arrow::datatypes::Int64Type>();
-    let known: arrow::array::Int64Array = numbers.iter().map(|tick| tick.filter(|tick| *tick != i64::MIN)).collect();
+    let known: arrow::array::Int64Array =
+        numbers.iter().map(|tick| tick.filter(|tick| *tick != i64::MIN)).collect();
     cast(&known, &kind).map_err(from_arrow)
 }
 

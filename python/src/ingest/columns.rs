@@ -15,7 +15,8 @@ pub(super) fn batch(columns: &Bound<'_, PyDict>, target: Option<&SchemaRef>) -> 
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays = Vec::with_capacity(columns.len());
     for (name, values) in columns {
-        let name: String = name.extract().map_err(|_| invalid(format!("column names are text, not {name}")))?;
+        let name: String =
+            name.extract().map_err(|_| invalid(format!("column names are text, not {name}")))?;
         let known = target.and_then(|schema| schema.fields().find(&name).map(|(_, field)| field));
         let (field, array) = column(&name, &values, known)?;
         if let Some(first) = arrays.first().map(|first: &arrow::array::ArrayRef| first.len())

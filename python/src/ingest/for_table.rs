@@ -10,21 +10,21 @@ use arrow::compute::{cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet_variant_compute::{cast_to_variant, json_to_variant};
 use pyo3::prelude::*;
+use trilith::types::is_variant;
 
 use crate::error::{from_arrow, invalid};
 use crate::values::build::STRICT;
-use crate::values::variant;
 
 /// `batch` with its document columns as the columns of `table` hold them.
 pub(crate) fn for_table(batch: &RecordBatch, table: &SchemaRef) -> PyResult<RecordBatch> {
-    if !table.fields().iter().any(|field| variant::is_variant(field)) {
+    if !table.fields().iter().any(|field| is_variant(field)) {
         return Ok(batch.clone());
     }
     let mut fields = Vec::with_capacity(batch.num_columns());
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let target = table.fields().find(field.name()).map(|(_, target)| target);
-        match target.filter(|target| variant::is_variant(target)) {
+        match target.filter(|target| is_variant(target)) {
             Some(target) => {
                 columns.push(documents(field, array, target)?);
                 fields.push(target.clone());
@@ -40,7 +40,7 @@ pub(crate) fn for_table(batch: &RecordBatch, table: &SchemaRef) -> PyResult<Reco
 }
 
 fn documents(field: &Field, array: &ArrayRef, target: &Field) -> PyResult<ArrayRef> {
-    if variant::is_variant(field) {
+    if is_variant(field) {
         return stored(array.clone(), target);
     }
     let values = match array.data_type() {

@@ -43,7 +43,8 @@ fn rows<'py>(
     items: Bound<'py, PyIterator>,
     target: Option<&SchemaRef>,
 ) -> PyResult<Source> {
-    let head: Vec<_> = std::iter::once(Ok(first)).chain(items.clone()).take(GROUP_ROWS).collect::<PyResult<_>>()?;
+    let head: Vec<_> =
+        std::iter::once(Ok(first)).chain(items.clone()).take(GROUP_ROWS).collect::<PyResult<_>>()?;
     let head = records::batch(&head, target)?;
     let schema = head.schema();
     let wanted = schema.clone();

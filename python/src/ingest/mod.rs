@@ -40,7 +40,8 @@ pub(crate) fn vector_field(name: &str, width: i32, nullable: bool) -> Field {
 
 /// True for a column of vectors.
 pub(crate) fn is_vector(field: &Field) -> bool {
-    let floats = matches!(field.data_type(), DataType::FixedSizeList(item, _) if item.data_type().is_floating());
+    let floats =
+        matches!(field.data_type(), DataType::FixedSizeList(item, _) if item.data_type().is_floating());
     floats || field.metadata().contains_key(VECTOR_KEY)
 }
 
@@ -57,7 +58,9 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> PyResult<RecordBatch> {
     if batch.schema_ref() == schema {
         return Ok(batch.clone());
     }
-    if let Some(extra) = batch.schema_ref().fields().iter().find(|field| schema.fields().find(field.name()).is_none()) {
+    if let Some(extra) =
+        batch.schema_ref().fields().iter().find(|field| schema.fields().find(field.name()).is_none())
+    {
         return Err(invalid(format!("column {:?} is in a later batch and not in the first", extra.name())));
     }
     let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {

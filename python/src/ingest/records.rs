@@ -12,7 +12,8 @@ use crate::values::{build, infer};
 
 /// One batch of `records`; columns come in the order in which their names are first seen.
 pub(super) fn batch(records: &[Bound<'_, PyAny>], target: Option<&SchemaRef>) -> PyResult<RecordBatch> {
-    let dicts = records.iter().enumerate().map(|(row, record)| as_dict(row, record)).collect::<PyResult<Vec<_>>>()?;
+    let dicts =
+        records.iter().enumerate().map(|(row, record)| as_dict(row, record)).collect::<PyResult<Vec<_>>>()?;
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
     for name in names(&dicts)? {
@@ -47,7 +48,8 @@ fn names(dicts: &[&Bound<'_, PyDict>]) -> PyResult<Vec<String>> {
     let mut names = Vec::new();
     for dict in dicts {
         for key in dict.keys() {
-            let name: String = key.extract().map_err(|_| invalid(format!("column names are text, not {key}")))?;
+            let name: String =
+                key.extract().map_err(|_| invalid(format!("column names are text, not {key}")))?;
             if seen.insert(name.clone()) {
                 names.push(name);
             }

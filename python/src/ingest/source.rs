@@ -78,7 +78,9 @@ fn one_batch(data: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
 fn not_rows(data: &Bound<'_, PyAny>, why: &PyErr) -> PyErr {
     let kind = data.get_type().name().map_or_else(|_| "object".into(), |name| name.to_string());
     let why = why.value(data.py()).to_string();
-    invalid(format!("a {kind} is not a table of rows ({why}); name the column with a dict: {{\"name\": data}}"))
+    invalid(format!(
+        "a {kind} is not a table of rows ({why}); name the column with a dict: {{\"name\": data}}"
+    ))
 }
 
 fn from_reader(reader: Box<dyn RecordBatchReader + Send>, rows: Option<u64>, copy: bool) -> Source {

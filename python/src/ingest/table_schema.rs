@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
-use crate::values::exported::{EXTENSION_NAME, JSON_EXTENSION};
+use trilith::types::{is_variant, variant_field};
+
+use crate::exported::{EXTENSION_NAME, JSON_EXTENSION};
 
 /// The schema of a table for data of `schema`; the columns of `primary_key` may not be null.
 pub(crate) fn table_schema(schema: &Schema, primary_key: &[String]) -> SchemaRef {
@@ -20,8 +22,9 @@ pub(crate) fn table_schema(schema: &Schema, primary_key: &[String]) -> SchemaRef
 }
 
 fn stored_field(field: &Field) -> Field {
-    if field.metadata().get(EXTENSION_NAME).is_some_and(|name| name == JSON_EXTENSION) {
-        return trilith::types::variant_field(field.name(), field.is_nullable());
+    let is_json = field.metadata().get(EXTENSION_NAME).is_some_and(|name| name == JSON_EXTENSION);
+    if is_json || is_variant(field) {
+        return variant_field(field.name(), field.is_nullable());
     }
     field.clone().with_data_type(stored_type(field.data_type()))
 }

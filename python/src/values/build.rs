@@ -15,18 +15,18 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::{build_nested, build_temporal, variant, variant_build};
+use trilith::types::is_variant;
+
+use super::{build_nested, build_temporal, variant_build};
 use crate::error::{from_arrow, invalid};
 
 /// Refuses what does not fit instead of making it null.
-pub(crate) const STRICT: CastOptions<'static> = CastOptions {
-    safe: false,
-    format_options: arrow::util::display::FormatOptions::new(),
-};
+pub(crate) const STRICT: CastOptions<'static> =
+    CastOptions { safe: false, format_options: arrow::util::display::FormatOptions::new() };
 
 /// An array of the field's type from one Python object per row.
 pub(crate) fn build(field: &Field, objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
-    if variant::is_variant(field) {
+    if is_variant(field) {
         return variant_build::build(field, objects);
     }
     match field.data_type() {
@@ -63,7 +63,9 @@ pub(crate) fn build(field: &Field, objects: &[Bound<'_, PyAny>]) -> PyResult<Arr
 }
 
 fn nothing(field: &Field, objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
-    present(field, objects, |_| Err::<(), _>(PyTypeError::new_err("only nulls were seen before; give a schema")))?;
+    present(field, objects, |_| {
+        Err::<(), _>(PyTypeError::new_err("only nulls were seen before; give a schema"))
+    })?;
     Ok(Arc::new(NullArray::new(objects.len())))
 }
 

@@ -17,7 +17,9 @@ use crate::ingest::column;
 /// An array of the field's list, vector or struct type.
 pub(super) fn build(field: &Field, objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
     match field.data_type() {
-        DataType::List(item) => list::<i32>(field, item, objects).map(|array: ListArray| Arc::new(array) as _),
+        DataType::List(item) => {
+            list::<i32>(field, item, objects).map(|array: ListArray| Arc::new(array) as _)
+        }
         DataType::LargeList(item) => {
             list::<i64>(field, item, objects).map(|array: LargeListArray| Arc::new(array) as _)
         }
@@ -45,7 +47,8 @@ fn list<O: OffsetSizeTrait>(
         lengths.push(items.len() - before);
     }
     let offsets = OffsetBuffer::from_lengths(lengths);
-    GenericListArray::try_new(item.clone(), offsets, build_any(item, &items)?, nulls(objects)?).map_err(from_arrow)
+    GenericListArray::try_new(item.clone(), offsets, build_any(item, &items)?, nulls(objects)?)
+        .map_err(from_arrow)
 }
 
 fn vectors(field: &Field, item: &FieldRef, width: i32, objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
@@ -83,11 +86,20 @@ fn structs(field: &Field, fields: &Fields, objects: &[Bound<'_, PyAny>]) -> PyRe
     Ok(Arc::new(array.map_err(from_arrow)?))
 }
 
-fn members<'py>(field: &Field, name: &str, objects: &[Bound<'py, PyAny>]) -> PyResult<Vec<Bound<'py, PyAny>>> {
+fn members<'py>(
+    field: &Field,
+    name: &str,
+    objects: &[Bound<'py, PyAny>],
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
     objects.iter().enumerate().map(|(row, object)| member(field, row, object, name)).collect()
 }
 
-fn member<'py>(field: &Field, row: usize, object: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+fn member<'py>(
+    field: &Field,
+    row: usize,
+    object: &Bound<'py, PyAny>,
+    name: &str,
+) -> PyResult<Bound<'py, PyAny>> {
     let none = || object.py().None().into_bound(object.py());
     if is_missing(object)? {
         return Ok(none());

@@ -7,7 +7,6 @@
 pub(crate) mod build;
 pub(crate) mod build_nested;
 pub(crate) mod build_temporal;
-pub(crate) mod exported;
 pub(crate) mod infer;
 pub(crate) mod read;
 pub(crate) mod read_nested;
@@ -18,3 +17,5 @@ pub(crate) mod variant_build;
 pub(crate) use build::build;
 pub(crate) use infer::infer;
 pub(crate) use read::{dict, objects, rows};
+pub(crate) use variant::document_object;
+pub(crate) use variant_build::{documents, to_value};

@@ -7,6 +7,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use trilith::types::is_variant;
 
 use super::{read_nested, read_temporal, variant};
 use crate::error::from_arrow;
@@ -47,7 +48,7 @@ pub(crate) fn dict<'py>(py: Python<'py>, batch: &RecordBatch, row: usize) -> PyR
 
 /// The values of a column.
 pub(super) fn values<'py>(py: Python<'py>, field: &Field, array: &ArrayRef) -> PyResult<Values<'py>> {
-    if variant::is_variant(field) {
+    if is_variant(field) {
         return variant::values(py, array);
     }
     match array.data_type() {

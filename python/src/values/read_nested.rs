@@ -74,6 +74,8 @@ pub(super) fn nested<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Values<
             nested(py, &plain)
         }
         DataType::Map(_, _) => maps(py, array),
-        other => Err(invalid(format!("values of type {other} have no form in Python; cast them in the query"))),
+        other => {
+            Err(invalid(format!("values of type {other} have no form in Python; cast them in the query")))
+        }
     }
 }

@@ -68,7 +68,8 @@ fn tzinfo<'py>(py: Python<'py>, zone: &str) -> PyResult<Bound<'py, PyAny>> {
 }
 
 fn micros(array: &ArrayRef, kind: DataType) -> PyResult<Vec<i64>> {
-    let in_micros = cast(array, &kind).and_then(|array| cast(&array, &DataType::Int64)).map_err(from_arrow)?;
+    let in_micros =
+        cast(array, &kind).and_then(|array| cast(&array, &DataType::Int64)).map_err(from_arrow)?;
     Ok(in_micros.as_primitive::<Int64Type>().values().to_vec())
 }
 
@@ -80,7 +81,9 @@ fn known<'py, T: IntoPyObjectExt<'py>>(
     let object = |row| match array.is_null(row) {
         true => Ok(py.None().into_bound(py)),
         false => value(row)
-            .ok_or_else(|| invalid(format!("row {row}: {} is outside what Python can hold", array.data_type())))?
+            .ok_or_else(|| {
+                invalid(format!("row {row}: {} is outside what Python can hold", array.data_type()))
+            })?
             .into_bound_py_any(py),
     };
     (0..array.len()).map(object).collect()

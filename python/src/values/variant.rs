@@ -11,17 +11,11 @@ use parquet_variant_json::VariantToJson;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use trilith::document::Value;
+use trilith::types::is_variant;
 
-use super::exported::EXTENSION_NAME;
 use super::read::Values;
 use crate::error::from_arrow;
-
-const VARIANT_EXTENSION: &str = "arrow.parquet.variant";
-
-/// True for a column of Variant values.
-pub(crate) fn is_variant(field: &Field) -> bool {
-    field.metadata().get(EXTENSION_NAME).is_some_and(|name| name == VARIANT_EXTENSION)
-}
 
 /// The columns of `batch`, those of Variant values as JSON text.
 pub(crate) fn to_json_columns(batch: &RecordBatch) -> Result<Vec<ArrayRef>, ArrowError> {
@@ -51,6 +45,28 @@ pub(super) fn values<'py>(py: Python<'py>, array: &ArrayRef) -> PyResult<Values<
         false => object(py, &variants.try_value(row).map_err(from_arrow)?),
     };
     (0..array.len()).map(value).collect()
+}
+
+/// A document value as a Python object.
+pub(crate) fn document_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    match value {
+        Value::Null => Ok(py.None().into_bound(py)),
+        Value::Bool(flag) => flag.into_bound_py_any(py),
+        Value::Text(text) => text.into_bound_py_any(py),
+        Value::Bytes(bytes) => Ok(PyBytes::new(py, bytes).into_any()),
+        Value::Scalar(scalar) => object(py, scalar),
+        Value::List(items) => {
+            let objects = items.iter().map(|item| document_object(py, item)).collect::<PyResult<Vec<_>>>()?;
+            Ok(PyList::new(py, objects)?.into_any())
+        }
+        Value::Object(fields) => {
+            let dict = PyDict::new(py);
+            for (name, field) in fields {
+                dict.set_item(name, document_object(py, field)?)?;
+            }
+            Ok(dict.into_any())
+        }
+    }
 }
 
 fn object<'py>(py: Python<'py>, value: &Variant<'_, '_>) -> PyResult<Bound<'py, PyAny>> {

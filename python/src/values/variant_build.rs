@@ -8,10 +8,12 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use parquet_variant::{ObjectFieldBuilder, Variant, VariantBuilderExt, VariantDecimal16};
-use parquet_variant_compute::VariantArrayBuilder;
+use parquet_variant_compute::{VariantArray, VariantArrayBuilder};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::*;
+use trilith::document::Value;
+use trilith::types::variant_field;
 
 use super::build::is_missing;
 use super::build_temporal::{instant, local};
@@ -34,6 +36,21 @@ pub(super) fn build(field: &Field, objects: &[Bound<'_, PyAny>]) -> PyResult<Arr
     stored(Arc::new(builder.build().into_inner()), field)
 }
 
+/// A Variant column of documents.
+pub(crate) fn documents(objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
+    if let Some(odd) = objects.iter().find(|object| !object.is_instance_of::<PyDict>()) {
+        return Err(invalid(format!("a document is a dict, not a {}", odd.get_type().name()?)));
+    }
+    build(&variant_field("document", true), objects)
+}
+
+/// A document, a filter or an update as a value.
+pub(crate) fn to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
+    let column = documents(std::slice::from_ref(object))?;
+    let values = VariantArray::try_new(column.as_ref()).map_err(from_arrow)?;
+    Ok(Value::from_variant(&values.value(0)))
+}
+
 fn append(object: &Bound<'_, PyAny>, builder: &mut impl VariantBuilderExt, depth: usize) -> PyResult<()> {
     if depth > NESTING_MAX {
         return Err(PyValueError::new_err(format!("nested more than {NESTING_MAX} deep")));
@@ -50,7 +67,11 @@ fn append(object: &Bound<'_, PyAny>, builder: &mut impl VariantBuilderExt, depth
     append_scalar(object, builder)
 }
 
-fn append_object(dict: &Bound<'_, PyDict>, builder: &mut impl VariantBuilderExt, depth: usize) -> PyResult<()> {
+fn append_object(
+    dict: &Bound<'_, PyDict>,
+    builder: &mut impl VariantBuilderExt,
+    depth: usize,
+) -> PyResult<()> {
     let mut object = builder.try_new_object().map_err(from_arrow)?;
     for (key, value) in dict {
         let key = key.extract::<String>().map_err(|_| PyTypeError::new_err("field names must be text"))?;

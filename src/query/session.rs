@@ -94,6 +94,8 @@ fn config(options: &Options) -> SessionConfig {
     let settings = config.options_mut();
     settings.sql_parser.dialect = Dialect::Generic;
     settings.sql_parser.map_string_types_to_utf8view = false;
+    // Our estimates are upper bounds: what is small by them is not worth spreading over threads.
+    settings.execution.use_row_number_estimates_to_optimize_partitioning = true;
     config
 }
 

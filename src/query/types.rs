@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{ExprSchema, plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable};
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, ObjectName};
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, ObjectName, TimezoneInfo};
 use trilith_engine::VECTOR_KEY;
 use trilith_udfs::document;
 
@@ -26,10 +26,25 @@ impl TypePlanner for TrilithTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
         match sql_type {
             SqlType::JSON | SqlType::JSONB => Ok(Some(Arc::new(variant_field("", true)))),
+            SqlType::Timestamp(precision, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+                Ok(Some(Arc::new(Field::new("", instant(*precision)?, true))))
+            }
             SqlType::Custom(name, arguments) => custom(name, arguments),
             _ => Ok(None),
         }
     }
+}
+
+/// A point in time: stored as UTC, whatever zone it was written in.
+fn instant(precision: Option<u64>) -> Result<DataType> {
+    let unit = match precision {
+        Some(0) => TimeUnit::Second,
+        Some(3) => TimeUnit::Millisecond,
+        Some(6) => TimeUnit::Microsecond,
+        None | Some(9) => TimeUnit::Nanosecond,
+        Some(other) => return plan_err!("TIMESTAMP({other}): the precision must be 0, 3, 6 or 9"),
+    };
+    Ok(DataType::Timestamp(unit, Some("UTC".into())))
 }
 
 fn custom(name: &ObjectName, arguments: &[String]) -> Result<Option<FieldRef>> {

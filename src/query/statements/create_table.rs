@@ -188,7 +188,7 @@ async fn from_query(
     match (&old, exists) {
         (Some(_), IfExists::Keep) => return context.done(),
         (Some(_), IfExists::Fail) => {
-            return Err(EngineError::AlreadyExists { entity: "table".into(), name: name.to_string() }.into());
+            return Err(EngineError::AlreadyExists { entity: "table".into(), name: format!("{:?}", name.to_string()) }.into());
         }
         _ => {}
     }

@@ -18,7 +18,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType};
 use futures::TryStreamExt;
-use trilith_engine::{Appender, Error as EngineError, TableDef, WriteBatch, WriteMode};
+use trilith_engine::{Appender, Error as EngineError, TableDef, WriteBatch, WriteMode, key_schema};
 
 use super::Change;
 use super::keys::{self, KeySet};
@@ -114,7 +114,8 @@ impl TableSink {
 
     fn delete_identities(&self, identities: &RecordBatch, commit: &mut WriteBatch) -> Result<()> {
         if self.table.is_keyed() {
-            return commit.delete_keys(&self.table, identities).map_err(external);
+            let keys = RecordBatch::try_new(key_schema(&self.table), identities.columns().to_vec())?;
+            return commit.delete_keys(&self.table, &keys).map_err(external);
         }
         let ids = identities
             .columns()

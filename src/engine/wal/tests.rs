@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Result, SeqNo};
 use crate::format::wal_header::WAL_HEADER_LEN;
+use crate::format::wal_record::{self, RecordHeader};
 use crate::io::Storage;
 use crate::testing::{CallKind, CrashPolicy, Fault, FaultError, SimStorage};
 
@@ -229,6 +230,29 @@ fn records_of_another_epoch_are_refused() {
         [&bytes[..WAL_HEADER_LEN], &storage.contents("wal/7.wal").unwrap()[WAL_HEADER_LEN..]].concat();
     assert!(is_corrupt(read(&planted(&mixed), 7, ReplayBound::Exact(end))));
     assert_eq!(read(&planted(&mixed), 7, ReplayBound::Open).unwrap().0, []);
+}
+
+/// Valid in themselves, and not what the writer of this file could have put there.
+#[test]
+fn records_that_do_not_follow_are_refused() {
+    let (bytes, _) = sample();
+    let (_, seed) = WalHeader::decode(&bytes, "wal/7.wal").unwrap();
+    let (len, payload_crc) = wal_record::measure(&[]).unwrap();
+    let (epoch, seq, at) = (Epoch(1), SeqNo(5), WAL_HEADER_LEN as u64);
+    let right = RecordHeader { len, epoch, seq, synced_upto: at, prev_chain: seed, payload_crc };
+    let (first, chain) = right.encode(seed, at);
+    let second = RecordHeader { seq: SeqNo(6), prev_chain: chain, ..right };
+    let read_with = |second: RecordHeader| {
+        let (second, _) = second.encode(seed, at + right.stride());
+        let file = [&bytes[..WAL_HEADER_LEN], &first, &second].concat();
+        read(&planted(&file), 7, ReplayBound::Open).unwrap().0.len()
+    };
+    assert_eq!(read_with(second), 2);
+    assert_eq!(read_with(RecordHeader { epoch: Epoch(2), ..second }), 1);
+    assert_eq!(read_with(RecordHeader { seq: SeqNo(5), ..second }), 1);
+    assert_eq!(read_with(RecordHeader { prev_chain: chain ^ 1, ..second }), 1);
+    assert_eq!(read_with(RecordHeader { synced_upto: at + right.stride() + 8, ..second }), 1);
+    assert_eq!(read_with(RecordHeader { len: 8, ..second }), 1);
 }
 
 #[test]

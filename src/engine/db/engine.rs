@@ -14,7 +14,7 @@ use super::core::Core;
 use super::ddl::{AlterTable, IfExists, TableSpec};
 use super::open::open_core;
 use super::snapshot::Snapshot;
-use crate::common::{Options, Result, SeqNo};
+use crate::common::{ClosedReason, Error, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::format::table::{TableDef, TableName};
 use crate::io::{MemoryStorage, Storage};
@@ -90,8 +90,7 @@ impl Engine {
         let thread = std::thread::Builder::new()
             .name("trilith-maintenance".into())
             .spawn(move || maintain_in_background(&core));
-        let thread = thread
-            .map_err(|e| crate::common::Error::io("start a thread for", self.core.storage.describe(), e))?;
+        let thread = thread.map_err(|e| Error::io("start a thread for", self.core.storage.describe(), e))?;
         *self.background.lock() = Some(thread);
         Ok(())
     }
@@ -194,12 +193,17 @@ impl Engine {
     /// `Closed`; a second close does nothing.
     ///
     /// # Errors
-    /// When the disk refuses; opening again recovers.
+    /// When the disk refuses, or has refused an earlier write; opening again recovers.
     pub fn close(&self) -> Result<()> {
         if self.core.pid != std::process::id() || self.core.closed.load(Ordering::Acquire) {
             return Ok(());
         }
-        let sealed = if self.core.check_writable().is_ok() { self.seal() } else { Ok(()) };
+        let sealed = match self.core.check_writable() {
+            Ok(()) => self.seal(),
+            // What was acknowledged below the level `group` may be gone.
+            Err(error @ Error::Closed(ClosedReason::Poisoned)) => Err(error),
+            Err(_) => Ok(()),
+        };
         self.core.closed.store(true, Ordering::Release);
         self.core.work.1.notify_all();
         let background = self.background.lock().take();

@@ -19,7 +19,14 @@ use crate::wal::read_header;
 pub(super) fn open_core(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let lock = if options.read_only { None } else { Some(lock(&*storage, &options)?) };
     let stored = match manifest::load(&*storage)? {
-        Some(stored) => stored,
+        Some(stored) => {
+            if !options.read_only {
+                // The last process may have died between the renaming of CURRENT and the sync of its folder; what the
+                // manifest before it needs is removed below.
+                storage.sync_dir("")?;
+            }
+            stored
+        }
         None => create(&*storage, &options)?,
     };
     let next = if options.read_only { None } else { Some(next_numbers(&*storage, &stored)?) };

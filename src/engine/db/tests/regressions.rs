@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::support::{contents, key, keyed, keys, rows, small};
-use crate::testing::SimStorage;
+use crate::testing::{CallKind, CrashPolicy, Fault, FaultError, SimStorage};
 use crate::{Durability, Engine, Error, MemoryStorage, Options, TableName, WriteBatch, WriteMode};
 
 fn map(pairs: &[(i64, &str)]) -> std::collections::BTreeMap<i64, String> {
@@ -130,11 +130,45 @@ fn a_durable_step_takes_earlier_buffered_commits_with_it() {
     };
     buffered(1);
     append(&engine, WriteMode::Upsert, &[(2, "bulk")]).unwrap();
-    let after = || Arc::new(storage.crash_image(1, crate::testing::CrashPolicy::WORST));
+    let after = || Arc::new(storage.crash_image(1, CrashPolicy::WORST));
     let found = Engine::open(after(), small()).unwrap();
     assert_eq!(contents(&found.snapshot().unwrap(), "t"), map(&[(1, "buffered"), (2, "bulk")]));
     buffered(3);
     keyed(&engine, "another");
     let found = Engine::open(after(), small()).unwrap();
     assert_eq!(contents(&found.snapshot().unwrap(), "t").len(), 3);
+}
+
+#[test]
+fn a_manifest_is_durable_before_its_predecessor_is_forgotten() {
+    for nth in 1..12 {
+        let storage = SimStorage::new();
+        let engine = Engine::open(Arc::new(storage.clone()), small()).unwrap();
+        upsert(&engine, &[(1, "a")]);
+        engine.flush().unwrap();
+        upsert(&engine, &[(1, "b"), (2, "b")]);
+        storage.inject(Fault::once(Some(CallKind::SyncDir), nth, FaultError::EIO));
+        let _ = engine.flush();
+        // The process dies; the next one sees a CURRENT that a power cut may still take back.
+        let after_kill = storage.kill_image();
+        let engine = Engine::open(Arc::new(after_kill.clone()), small()).unwrap();
+        let seen = contents(&engine.snapshot().unwrap(), "t");
+        let after_cut = after_kill.crash_image(nth, CrashPolicy::WORST);
+        let engine = Engine::open(Arc::new(after_cut), small()).unwrap();
+        assert_eq!(contents(&engine.snapshot().unwrap(), "t"), seen, "sync {nth}");
+    }
+}
+
+#[test]
+fn closing_after_a_failed_write_is_an_error() {
+    let storage = SimStorage::new();
+    let engine = Engine::open(Arc::new(storage.clone()), Options { memtable_bytes: 1, ..small() }).unwrap();
+    let table = keyed(&engine, "t");
+    storage.inject(Fault::once(Some(CallKind::Append), 1, FaultError::ENOSPC));
+    let mut batch = WriteBatch::new();
+    batch.upsert(&table, &rows(&[(1, "held in memory")])).unwrap();
+    batch.durability(Durability::None);
+    engine.commit(batch).unwrap();
+    assert!(engine.close().is_err());
+    engine.close().unwrap();
 }

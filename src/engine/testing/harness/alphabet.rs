@@ -24,7 +24,8 @@ pub fn sequence(n: u64) -> Vec<Op> {
 
 /// A table of a number and a text.
 pub fn create(name: &str, key: usize) -> Op {
-    let columns = vec![Column { name: "id".into(), kind: Kind::Int }, Column { name: "text".into(), kind: Kind::Text }];
+    let columns =
+        vec![Column { name: "id".into(), kind: Kind::Int }, Column { name: "text".into(), kind: Kind::Text }];
     Op::Create { name: name.into(), table: Table { key, columns, rows: BTreeMap::new() }, replace: false }
 }
 

@@ -56,7 +56,9 @@ fn trial(seed: u64, bug: Option<Bug>, report: &mut Report) {
     } else {
         let mut generator = Generator::new(SmallRng::seed_from_u64(dice.random()), Menu::Writes);
         let length = dice.random_range(4..16);
-        workload.run(|at, state| (at < length).then(|| if at % 5 == 4 { Op::Reopen } else { generator.op(state) }))
+        workload.run(|at, state| {
+            (at < length).then(|| if at % 5 == 4 { Op::Reopen } else { generator.op(state) })
+        })
     };
     if let Err(text) = outcome {
         report.count(Verdict::Wrong(format!("seed {seed}: {text}")));
@@ -184,7 +186,8 @@ impl Workload {
             let difference = crate::model::difference(history.state(), &found);
             problem.or(difference).map_or(Ok(()), Err)
         };
-        attempt().map_or_else(|text| Verdict::Wrong(format!("after recovery: {text}")), |()| Verdict::Survived)
+        attempt()
+            .map_or_else(|text| Verdict::Wrong(format!("after recovery: {text}")), |()| Verdict::Survived)
     }
 }
 

@@ -93,7 +93,8 @@ fn calls_of(options: &Options, ops: &[Op]) -> u64 {
 fn draw(dice: &mut SmallRng, calls: u64, run: u64) -> Fault {
     // Every call in turn, then calls of one kind, which are fewer.
     let kind = if run % 2 == 0 { None } else { *pick(dice, &KINDS) };
-    let nth = if kind.is_none() { dice.random_range(1..=calls) } else { dice.random_range(1..=calls / 6 + 1) };
+    let nth =
+        if kind.is_none() { dice.random_range(1..=calls) } else { dice.random_range(1..=calls / 6 + 1) };
     Fault { kind, nth, forever: dice.random(), error: *pick(dice, &FaultError::ALL), partly: dice.random() }
 }
 
@@ -160,12 +161,12 @@ impl<'a> Run<'a> {
     }
 
     fn step(&mut self, op: &Op) -> Result<(), Verdict> {
-        let (expect, after) = self.history.plan(op);
-        // A fault may have left the workload in another state than planned.
-        if expect == Expect::Skip {
-            return Ok(());
-        }
         for _ in 0..2 {
+            // A fault may have left the workload in another state than planned.
+            let (expect, after) = self.history.plan(op);
+            if expect == Expect::Skip {
+                return Ok(());
+            }
             let engine = self.engine()?;
             if matches!(op, Op::Reopen) {
                 return self.reopen(&engine);
@@ -185,7 +186,9 @@ impl<'a> Run<'a> {
             let again = run(&engine, op, self.history.state());
             if agrees(expect, &again) {
                 self.history.record(op, after, start, Some(self.storage.calls()));
-                return self.undisturbed(&engine).map_err(|verdict| verdict.at(&format!("done after {error}")));
+                return self
+                    .undisturbed(&engine)
+                    .map_err(|verdict| verdict.at(&format!("done after {error}")));
             }
             let stopped = matches!(again, Err(Error::Closed(ClosedReason::Poisoned)));
             if !stopped {

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
+use trilith_engine::check_storage;
 use trilith_engine::format::sealed::{Sealed, seal, unseal};
 use trilith_engine::testing::SimStorage;
-use trilith_engine::check_storage;
 
 use crate::lanes;
 use crate::report::{Budget, Report, Verdict};
@@ -48,7 +48,15 @@ fn flip(specimen: &Specimen, mut bit: u64, report: &mut Report) {
         let disk = specimen.disk.kill_image();
         disk.plant(path, &damaged);
         let (noticed, verdict) = specimen.judge(disk.clone(), &[path], bit % 2 == 0);
-        report.add(if noticed { "noticed" } else { "harmless" }, 1);
+        let silent = match path.rsplit_once('.').map(|(_, kind)| kind) {
+            Some("mf") => "silent_mf",
+            Some("wal") => "silent_wal",
+            Some("arrow") => "silent_arrow",
+            Some("sum") => "silent_sum",
+            Some("del") => "silent_del",
+            _ => "silent_current",
+        };
+        report.add(if noticed { "noticed" } else { silent }, 1);
         if !noticed && bit % 16 == 0 {
             let checked = check_storage(&(Arc::new(disk) as _), &mut |_| {});
             report.add("silent_check", u64::from(checked.is_ok_and(|checked| checked.problems.is_empty())));

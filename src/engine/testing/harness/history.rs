@@ -72,7 +72,9 @@ impl History {
             return Verdict::Survived;
         }
         if let Some(at) = (0..least).rev().find(|&at| self.states[at] == *found) {
-            return Verdict::Lost(format!("{cut:?} after call {call}: commit {at} is the last, {least} is acknowledged"));
+            return Verdict::Lost(format!(
+                "{cut:?} after call {call}: commit {at} is the last, {least} is acknowledged"
+            ));
         }
         let text = difference(&self.states[most], found).unwrap_or_default();
         Verdict::Wrong(format!("{cut:?} after call {call}: no prefix of {least} to {most} commits; {text}"))

@@ -48,7 +48,9 @@ fn main() {
     } else {
         chosen
     };
-    std::panic::set_hook(Box::new(|_| {}));
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     let failed = chosen.iter().filter(|harness| !passes(harness, secs, seed)).count();
     println!(
         "test result: {}. {} passed; {failed} failed",

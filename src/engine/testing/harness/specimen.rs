@@ -27,7 +27,13 @@ pub struct Specimen {
 
 /// How a specimen is opened.
 pub fn options() -> Options {
-    Options { background: false, direct_append_bytes: 1, batch_rows: 8, file_bytes: 2 << 10, ..Options::default() }
+    Options {
+        background: false,
+        direct_append_bytes: 1,
+        batch_rows: 16,
+        file_bytes: 8 << 10,
+        ..Options::default()
+    }
 }
 
 /// Files, deletion bitmaps and three logs, the last of them sealed by a clean close.
@@ -40,8 +46,21 @@ pub fn specimen() -> Specimen {
     };
     let delete = Change::Delete(vec![vec![Value::Int(7)], vec![Value::Int(11)]]);
     let lives: [Vec<Op>; 3] = [
-        vec![create("k", 1), create("l", 0), create("m", 1), bulk("k", 0..40), bulk("l", 100..130), bulk("m", 0..20), commit(1, Durability::Group), Op::Flush],
-        vec![Op::Batch(vec![("k".into(), delete)], Durability::Group), Op::Flush, commit(2, Durability::Group)],
+        vec![
+            create("k", 1),
+            create("l", 0),
+            create("m", 1),
+            bulk("k", 0..40),
+            bulk("l", 100..130),
+            bulk("m", 0..20),
+            commit(1, Durability::Group),
+            Op::Flush,
+        ],
+        vec![
+            Op::Batch(vec![("k".into(), delete)], Durability::Group),
+            Op::Flush,
+            commit(2, Durability::Group),
+        ],
         vec![commit(3, Durability::Group), commit(4, Durability::Group)],
     ];
     for (life, ops) in lives.iter().enumerate() {
@@ -88,7 +107,12 @@ impl Specimen {
             let read = snapshot.table(&TableName::public(name)).and_then(|view| read_table(&view));
             match read {
                 Ok(found) if found == **expected => {}
-                Ok(_) => return (false, Verdict::Wrong(format!("{damaged:?}: wrong rows in {name}, and no error"))),
+                Ok(_) => {
+                    return (
+                        false,
+                        Verdict::Wrong(format!("{damaged:?}: wrong rows in {name}, and no error")),
+                    );
+                }
                 Err(error) => match named(&error.to_string(), damaged) {
                     Verdict::Survived => noticed = true,
                     verdict => return (true, verdict),
@@ -130,7 +154,8 @@ impl Specimen {
 
 /// An error must name the damaged file, or the one it belongs to.
 fn named(message: &str, damaged: &[&str]) -> Verdict {
-    let stem = |path: &str| path.rsplit_once('.').map_or_else(|| path.to_owned(), |(stem, _)| format!("{stem}."));
+    let stem =
+        |path: &str| path.rsplit_once('.').map_or_else(|| path.to_owned(), |(stem, _)| format!("{stem}."));
     if damaged.iter().any(|path| message.contains(&stem(path))) {
         return Verdict::Survived;
     }
@@ -142,4 +167,3 @@ pub fn sound(specimen: &Specimen) -> bool {
     let engine = Engine::open(Arc::new(specimen.disk.kill_image()), options()).unwrap();
     read_state(&engine.snapshot().unwrap()).unwrap() == specimen.state
 }
-

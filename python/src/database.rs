@@ -2,10 +2,11 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use trilith::engine::{IfExists, TableName};
+use trilith::engine::{IfExists, Snapshot, TableName};
 
 use crate::collection::Collection;
 use crate::error::{from_database, from_engine};
+use crate::handles::Handle;
 use crate::local_object::provider;
 use crate::options::options as to_options;
 use crate::query::Query;
@@ -15,7 +16,7 @@ use crate::table_create::{self, NewTable};
 
 /// A handle on a database; all handles of one process on one path share the engine.
 #[pyclass(frozen, module = "trilith._native")]
-pub(crate) struct Database(trilith::Database);
+pub(crate) struct Database(Handle);
 
 /// What `create_table` is asked for.
 #[derive(FromPyObject)]
@@ -32,13 +33,14 @@ impl Database {
     #[staticmethod]
     fn open(py: Python<'_>, path: String, options: &Bound<'_, PyDict>) -> PyResult<Self> {
         let options = to_options(options)?;
-        py.detach(|| trilith::Database::open_blocking(path, options)).map(Self).map_err(from_database)
+        let opened = py.detach(|| trilith::Database::open_blocking(path, options)).map_err(from_database)?;
+        Ok(Self(Handle::new(opened)))
     }
 
     /// Where the database is.
     #[getter]
     fn path(&self) -> String {
-        self.0.engine().path()
+        self.0.database().engine().path()
     }
 
     /// Plans `query`; `objects` are tables for this query alone.
@@ -49,7 +51,7 @@ impl Database {
         params: &Bound<'_, PyAny>,
         objects: &Bound<'_, PyDict>,
     ) -> PyResult<Query> {
-        let mut statement = Statement::new(&self.0, query, params)?;
+        let mut statement = Statement::new(self.0.get()?, query, params)?;
         for (name, object) in objects {
             statement = statement.with_table(&name.extract::<String>()?, provider(&object)?);
         }
@@ -58,12 +60,13 @@ impl Database {
 
     /// Tables that `query` names and the database does not have.
     fn unknown_tables(&self, py: Python<'_>, query: &str) -> PyResult<Vec<String>> {
-        py.detach(|| self.0.unknown_tables(query)).map_err(from_database)
+        let database = self.0.get()?;
+        py.detach(|| database.unknown_tables(query)).map_err(from_database)
     }
 
     /// Names of all tables, sorted.
     fn tables(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let snapshot = py.detach(|| self.0.engine().snapshot()).map_err(from_engine)?;
+        let snapshot = self.snapshot(py)?;
         let mut names: Vec<String> = snapshot.tables().iter().map(|table| table.name.to_string()).collect();
         names.sort();
         Ok(names)
@@ -72,9 +75,8 @@ impl Database {
     /// The table of this name.
     fn table(&self, py: Python<'_>, name: &str) -> PyResult<Table> {
         let name = self.resolve(py, name)?;
-        let snapshot = py.detach(|| self.0.engine().snapshot()).map_err(from_engine)?;
-        snapshot.table(&name).map_err(from_engine)?;
-        Ok(Table::new(self.0.clone(), name))
+        self.snapshot(py)?.table(&name).map_err(from_engine)?;
+        Ok(Table::new(self.0.get()?.clone(), name))
     }
 
     /// Creates a table; see `table_create`.
@@ -92,14 +94,15 @@ impl Database {
             _ => IfExists::Fail,
         };
         let table = NewTable { name: name.clone(), primary_key: request.primary_key, exists };
-        table_create::create(py, &self.0, table, data, request.progress)?;
-        Ok(Table::new(self.0.clone(), name))
+        table_create::create(py, self.0.get()?, table, data, request.progress)?;
+        Ok(Table::new(self.0.get()?.clone(), name))
     }
 
     /// Drops a table.
     fn drop_table(&self, py: Python<'_>, name: &str, if_exists: bool) -> PyResult<()> {
         let name = self.resolve(py, name)?;
-        let dropped = py.detach(|| self.0.engine().drop_table(&name));
+        let engine = self.0.get()?.engine();
+        let dropped = py.detach(|| engine.drop_table(&name));
         match dropped {
             Err(trilith::engine::Error::NotFound { .. }) if if_exists => Ok(()),
             other => other.map_err(from_engine),
@@ -107,27 +110,32 @@ impl Database {
     }
 
     /// The collection of this name.
-    fn collection(&self, name: &str) -> Collection {
-        Collection::new(self.0.clone(), name)
+    fn collection(&self, name: &str) -> PyResult<Collection> {
+        Ok(Collection::new(self.0.get()?.clone(), name))
     }
 
     /// Writes what is in memory to files.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.0.engine().flush()).map_err(from_engine)
+        let engine = self.0.get()?.engine();
+        py.detach(|| engine.flush()).map_err(from_engine)
     }
 
-    /// Closes the handle.
+    /// Closes the handle, and the database when it is the last one of this process.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.0.close()).map_err(from_database)
+        py.detach(|| self.0.close())
     }
 }
 
 impl Database {
+    fn snapshot(&self, py: Python<'_>) -> PyResult<Snapshot> {
+        let engine = self.0.get()?.engine();
+        py.detach(|| engine.snapshot()).map_err(from_engine)
+    }
+
     /// `name` as it is, unless what stands before its first dot is a schema of the database.
     fn resolve(&self, py: Python<'_>, name: &str) -> PyResult<TableName> {
         let Some((schema, table)) = name.split_once('.') else { return Ok(TableName::public(name)) };
-        let snapshot = py.detach(|| self.0.engine().snapshot()).map_err(from_engine)?;
-        match snapshot.schemas().iter().any(|known| known == schema) {
+        match self.snapshot(py)?.schemas().iter().any(|known| known == schema) {
             true => Ok(TableName::new(schema, table)),
             false => Ok(TableName::public(name)),
         }

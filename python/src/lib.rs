@@ -12,6 +12,7 @@ mod cursor;
 mod database;
 mod error;
 mod exported;
+mod handles;
 mod ingest;
 mod local_object;
 mod numpy_column;
@@ -21,6 +22,7 @@ mod preview;
 mod progress;
 mod query;
 mod running;
+mod shell;
 mod statement;
 mod table;
 mod table_create;
@@ -49,6 +51,8 @@ mod _native {
     use crate::database::Database;
     #[pymodule_export]
     use crate::query::Query;
+    #[pymodule_export]
+    use crate::shell::shell;
     #[pymodule_export]
     use crate::table::Table;
 }

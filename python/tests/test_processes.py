@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -42,8 +43,21 @@ def test_second_writer_is_told_who_is_first(path: str, run) -> None:
 def test_one_process_shares_one_engine(path: str) -> None:
     with trilith.connect(path) as first:
         second = trilith.connect(path)
-        first.create_table("t", {"id": [1]})
+        table = first.create_table("t", {"id": [1]}, primary_key="id")
         assert second.tables() == ["t"]
+    with pytest.raises(trilith.Closed):
+        first.tables()
+    assert table.get(1) == second.table("t").get(1) == {"id": 1}
+    second.close()
+    with pytest.raises(trilith.Closed):
+        table.get(1)
+
+
+def test_tables_outlive_the_handle_they_came_from(path: str) -> None:
+    table = trilith.connect(path).create_table("t", {"id": [1]}, primary_key="id")
+    gc.collect()
+    assert table.get(1) == {"id": 1}
+    trilith.connect(path).close()
 
 
 def test_commits_survive_kill(path: str) -> None:

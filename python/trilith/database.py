@@ -165,7 +165,10 @@ class Database:
         self._native.flush()
 
     def close(self) -> None:
-        """Close this handle. The last handle of the process on a path closes the database."""
+        """Close this handle; the database itself is closed with the last handle of this process on it.
+
+        Tables, collections and queries of a closed database raise :class:`Closed`.
+        """
         self._native.close()
 
     def __enter__(self) -> Self:

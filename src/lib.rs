@@ -23,6 +23,7 @@ mod error;
 mod options;
 mod query;
 mod runtime;
+pub mod shell;
 mod table;
 #[cfg(test)]
 mod tidy;

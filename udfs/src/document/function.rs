@@ -141,7 +141,7 @@ pub(super) fn is_document(data_type: &DataType) -> bool {
 ///
 /// # Errors
 /// The reader's own, or one that says the value is damaged.
-pub(super) fn guarded<T>(function: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn guarded<T>(function: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(exec_datafusion_err!("{function}: a VARIANT value is damaged")))
 }

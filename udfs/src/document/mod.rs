@@ -26,7 +26,7 @@ mod tests;
 pub use column::VariantColumnBuilder;
 pub use contains::json_contains_udf;
 pub use documents::Documents;
-pub use function::DocumentFunction;
+pub use function::{DocumentFunction, guarded};
 pub use get::{json_as_text_udf, json_get_udf};
 pub use json::{parse_json_udf, to_json_udf, variant_array_from_json, variant_to_json};
 pub use layout::{is_variant, is_variant_field, variant_data_type, variant_field};

@@ -1,0 +1,151 @@
+//! `KnnExec`: the plan node of an exact nearest-neighbour search.
+//!
+//! A leaf: it reads the table itself, on as many tasks as the scan had partitions, and gives one
+//! partition of at most `k` rows, nearest first, with the columns of the scan it took the place of.
+//! Distances are not among them: the projection above computes them again, for `k` rows.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::Statistics;
+use datafusion::common::runtime::JoinSet;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput,
+};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+
+use super::knn::{KnnSearch, Work};
+use super::nearest::Nearest;
+
+/// Finds the `k` nearest rows.
+#[derive(Clone, Debug)]
+pub(crate) struct KnnExec {
+    search: Arc<KnnSearch>,
+    k: usize,
+    metrics: ExecutionPlanMetricsSet,
+    properties: Arc<PlanProperties>,
+}
+
+impl KnnExec {
+    /// A search for the `k` first rows in the order `sort`, over the columns of the scan.
+    pub(crate) fn new(search: KnnSearch, k: usize, sort: PhysicalSortExpr) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new_with_orderings(search.scan.schema(), [[sort]]),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { search: Arc::new(search), k, metrics, properties: Arc::new(properties) }
+    }
+
+    async fn run(self) -> Result<RecordBatch> {
+        let work = Arc::new(Work::new(&self.search));
+        let compared = MetricBuilder::new(&self.metrics).global_counter("rows_compared");
+        let mut tasks = JoinSet::new();
+        for _ in 0..self.search.scan.partitions_len() {
+            tasks.spawn(search_units(Arc::clone(&self.search), Arc::clone(&work), self.k, compared.clone()));
+        }
+        let mut nearest = Nearest::new(self.k);
+        while let Some(found) = tasks.join_next().await {
+            nearest.merge(found.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
+        }
+        self.search.gather(&work, &nearest.into_ids(self.search.placement))
+    }
+}
+
+/// One task: searches units until none is left, letting others run in between.
+async fn search_units(search: Arc<KnnSearch>, work: Arc<Work>, k: usize, compared: Count) -> Result<Nearest> {
+    let mut nearest = Nearest::new(k);
+    while let Some((number, unit)) = work.take() {
+        compared.add(search.search_unit(number, unit, &mut nearest)?);
+        tokio::task::yield_now().await;
+    }
+    Ok(nearest)
+}
+
+impl DisplayAs for KnnExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let search = &self.search;
+        let (table, metric) = (search.scan.table(), search.query.metric());
+        let schema = search.scan.schema();
+        let column = schema.field(search.vector).name();
+        if matches!(format, DisplayFormatType::TreeRender) {
+            return writeln!(f, "table={table}\ncolumn={column}\nmetric={metric}\nk={}", self.k);
+        }
+        write!(f, "KnnExec: table={table}, column={column}, metric={metric}, k={}, strategy=exact", self.k)?;
+        if let Some(filter) = &search.filter {
+            write!(f, ", filter={filter}")?;
+        }
+        write!(f, ", batches={}/{}", search.scan.units().count(), search.scan.batches_total())
+    }
+}
+
+impl ExecutionPlan for KnnExec {
+    fn name(&self) -> &'static str {
+        "KnnExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.search.filter.as_ref().map_or(Ok(TreeNodeRecursion::Continue), f)
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let search = self.clone();
+        let rows = futures::stream::once(async move {
+            let time = baseline.elapsed_compute().clone();
+            let _timer = time.timer();
+            search.run().await.record_output(&baseline)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        statistics.num_rows = Precision::Inexact(self.k);
+        Ok(Arc::new(statistics))
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        false
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let k = limit.map_or(self.k, |limit| limit.min(self.k));
+        Some(Arc::new(Self { k, ..self.clone() }))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        Some(self.k)
+    }
+}

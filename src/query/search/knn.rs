@@ -1,0 +1,108 @@
+//! An exact nearest-neighbour search over a planned scan: what is searched, and how a unit is.
+//!
+//! Conditions first: their columns are read alone, and a batch without a row that satisfies them is
+//! never asked for its vectors. Distances are taken straight from the column's buffer. A row is known
+//! by (unit, row in unit); those numbers grow in scan order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::interleave_record_batch;
+use datafusion::error::Result;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use trilith_udfs::vector::VectorQuery;
+
+use super::nearest::{Nearest, Placement};
+use crate::query::scan::{ScanPlan, Unit};
+
+/// Bits of a row's number that count rows within a unit.
+const ROW_BITS: u32 = 32;
+
+/// What is searched.
+#[derive(Debug)]
+pub(crate) struct KnnSearch {
+    /// The rows to search.
+    pub scan: Arc<ScanPlan>,
+    /// The column of vectors, among those of the scan.
+    pub vector: usize,
+    /// What they are compared with.
+    pub query: VectorQuery,
+    /// The condition on rows, over the columns of the scan.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Where rows without a distance stand.
+    pub placement: Placement,
+}
+
+/// The units of a search, handed out one by one to whoever is free.
+#[derive(Debug)]
+pub(super) struct Work {
+    units: Vec<Unit>,
+    next: AtomicUsize,
+}
+
+impl Work {
+    pub(super) fn new(search: &KnnSearch) -> Self {
+        Self { units: search.scan.units().collect(), next: AtomicUsize::new(0) }
+    }
+
+    /// The next unit and its number.
+    pub(super) fn take(&self) -> Option<(usize, Unit)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.units.get(number).map(|unit| (number, *unit))
+    }
+}
+
+impl KnnSearch {
+    /// Offers the rows of one unit; returns how many were compared.
+    pub(super) fn search_unit(&self, number: usize, unit: Unit, nearest: &mut Nearest) -> Result<usize> {
+        let selected = self.selected(unit)?;
+        if selected.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
+            return Ok(0);
+        }
+        let batch = self.scan.read_outputs(unit, &[self.vector])?;
+        let first = (number as u64) << ROW_BITS;
+        self.query.scan(batch.column(0), selected.as_ref(), |row, distance| {
+            nearest.push(first | row as u64, distance);
+        })?;
+        Ok(selected.map_or(batch.num_rows(), |rows| rows.count_set_bits()))
+    }
+
+    /// The rows of a unit that satisfy the condition; all when there is none.
+    fn selected(&self, unit: Unit) -> Result<Option<BooleanBuffer>> {
+        let Some(filter) = &self.filter else { return Ok(None) };
+        let mut columns: Vec<usize> = collect_columns(filter).iter().map(|column| column.index()).collect();
+        columns.sort_unstable();
+        let batch = self.scan.read_outputs(unit, &columns)?;
+        let filter = reassign_expr_columns(Arc::clone(filter), &batch.schema())?;
+        let answer = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+        let answer = answer.as_boolean();
+        Ok(Some(match answer.nulls() {
+            Some(valid) => answer.values() & valid.inner(),
+            None => answer.values().clone(),
+        }))
+    }
+
+    /// All columns of the rows of these numbers, in their order.
+    pub(super) fn gather(&self, work: &Work, rows: &[u64]) -> Result<RecordBatch> {
+        let mut numbers: Vec<usize> = rows.iter().map(|id| (id >> ROW_BITS) as usize).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        if numbers.is_empty() {
+            return Ok(RecordBatch::new_empty(self.scan.schema()));
+        }
+        let all: Vec<usize> = (0..self.scan.schema().fields().len()).collect();
+        let batches = numbers
+            .iter()
+            .map(|number| self.scan.read_outputs(work.units[*number], &all))
+            .collect::<Result<Vec<_>>>()?;
+        let place = |id: &u64| {
+            let batch = numbers.partition_point(|number| *number < (id >> ROW_BITS) as usize);
+            (batch, (id & u64::from(u32::MAX)) as usize)
+        };
+        let places: Vec<(usize, usize)> = rows.iter().map(place).collect();
+        Ok(interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &places)?)
+    }
+}

@@ -1,0 +1,148 @@
+//! The command from its arguments to what it prints.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+struct Ran {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+fn run_with(arguments: &[&str], input: &str) -> Ran {
+    let (mut out, mut err) = (vec![], vec![]);
+    let mut console = Console { out: &mut out, err: &mut err, interactive: false };
+    let status = run_on(["trilith"].iter().chain(arguments), &mut input.as_bytes(), &mut console);
+    Ran { status, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+}
+
+fn ran(arguments: &[&str]) -> String {
+    let ran = run_with(arguments, "");
+    assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);
+    ran.out
+}
+
+const ROWS: &str = "SELECT * FROM (VALUES (1, 'a|b', [1.5]), (2, NULL, NULL)) AS t(n, s, l)";
+
+#[test]
+fn every_text_format() {
+    for (format, want) in [
+        ("csv", "n,s,l\n1,a|b,[1.5]\n2,,\n"),
+        ("tsv", "n\ts\tl\n1\ta|b\t[1.5]\n2\t\t\n"),
+        ("json", "[{\"n\":1,\"s\":\"a|b\",\"l\":[1.5]},{\"n\":2,\"s\":null,\"l\":null}]\n"),
+        ("ndjson", "{\"n\":1,\"s\":\"a|b\",\"l\":[1.5]}\n{\"n\":2,\"s\":null,\"l\":null}\n"),
+        ("markdown", "| n | s | l |\n| --- | --- | --- |\n| 1 | a\\|b | [1.5] |\n| 2 |  |  |\n"),
+        (
+            "table",
+            "+---+-----+-------+\n| n | s   | l     |\n+---+-----+-------+\n| 1 | a|b | [1.5] |\n| 2 |     |       |\n+---+-----+-------+\n",
+        ),
+    ] {
+        assert_eq!(ran(&["--format", format, "-c", ROWS]), want, "{format}");
+    }
+}
+
+#[test]
+fn documents_are_json() {
+    let sql = "SELECT parse_json('{\"a\": [1, null]}') AS d";
+    assert_eq!(ran(&["--format", "ndjson", "-c", sql]), "{\"d\":{\"a\":[1,null]}}\n");
+    assert_eq!(ran(&["--format", "csv", "-c", sql]), "d\n\"{\"\"a\"\":[1,null]}\"\n");
+    assert!(ran(&[":memory:", sql]).contains("| {\"a\":[1,null]} |"));
+}
+
+#[test]
+fn binary_formats_need_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for format in ["arrow", "parquet"] {
+        let refused = run_with(&["--format", format, "-c", ROWS], "");
+        assert_eq!(refused.status, 2);
+        assert!(refused.err.contains("--output FILE"), "{}", refused.err);
+        let file = folder.path().join(format!("rows.{format}"));
+        let file = file.to_str().unwrap();
+        assert_eq!(ran(&["--format", format, "-o", file, "-c", ROWS]), "");
+        let twice = run_with(&["--format", format, "-o", file, "-c", "SELECT 1; SELECT 2"], "");
+        assert_eq!((twice.status, twice.err.contains("holds one result")), (1, true), "{}", twice.err);
+    }
+}
+
+#[test]
+fn a_database_survives_and_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.tri");
+    let path = path.to_str().unwrap();
+    ran(&[path, "CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (1), (2)"]);
+    assert_eq!(ran(&[path, "--format", "csv", "-c", "SELECT sum(n) AS s FROM t"]), "s\n3\n");
+    assert_eq!(ran(&[path, "--read-only", "--format", "csv", "-c", "SELECT count(*) AS c FROM t"]), "c\n2\n");
+    let refused = run_with(&[path, "--read-only", "-c", "INSERT INTO t VALUES (3)"], "");
+    assert_eq!((refused.status, refused.err.contains("reading only")), (1, true), "{}", refused.err);
+    assert!(ran(&["check", path]).contains("no damage"));
+    let file = folder.path().join("t.parquet");
+    ran(&["export", path, "t", file.to_str().unwrap()]);
+    ran(&["import", path, "t", file.to_str().unwrap()]);
+    assert_eq!(ran(&[path, "--format", "csv", "-c", "SELECT count(*) AS c FROM t"]), "c\n4\n");
+    ran(&[path, "CHECKPOINT"]);
+    let sealed = largest_file(&std::path::Path::new(path).join("sst"));
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&sealed, bytes).unwrap();
+    let checked = run_with(&["check", path], "");
+    assert_eq!((checked.status, checked.out.contains("damaged: ")), (1, true), "{}", checked.out);
+    assert!(checked.err.contains("checking "), "{}", checked.err);
+}
+
+fn largest_file(folder: &std::path::Path) -> std::path::PathBuf {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.map(|path| if path.is_dir() { largest_file(&path) } else { path });
+    files.max_by_key(|path| path.metadata().map_or(0, |metadata| metadata.len())).unwrap_or_default()
+}
+
+#[test]
+fn scripts_run_in_order_and_stop_at_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("two.sql");
+    std::fs::write(&file, "SELECT 'x;' -- ;\n AS two;\n\\pset format csv\nSELECT 3 AS three\n").unwrap();
+    let arguments = [
+        "-q",
+        "--format",
+        "ndjson",
+        "-c",
+        "SELECT 1 AS one",
+        "-f",
+        file.to_str().unwrap(),
+        "-c",
+        "SELECT 4 AS four",
+    ];
+    assert_eq!(ran(&arguments), "{\"one\":1}\n{\"two\":\"x;\"}\nthree\n3\nfour\n4\n");
+    let stopped = run_with(&["--format", "csv"], "SELECT 1 AS a;\nSELECT nope;\nSELECT 2 AS b;\n");
+    assert_eq!((stopped.status, stopped.out.as_str()), (1, "a\n1\n"));
+    assert!(stopped.err.contains("Error: ") && stopped.err.contains("nope"), "{}", stopped.err);
+    assert!(stopped.err.contains("1 row in "), "{}", stopped.err);
+    let quiet = run_with(&["-q"], "SELECT 1;");
+    assert_eq!(quiet.err, "");
+    let failing = run_with(&["-q", "-c", "SELECT 1 / 0"], "");
+    assert_eq!((failing.status, failing.err.contains("ivide by zero")), (1, true), "{}", failing.err);
+}
+
+#[test]
+fn backslash_commands() {
+    let script = "CREATE TABLE t (n BIGINT PRIMARY KEY, v VECTOR(2));\n\\d\n\\d t\n\\h l2_dist\n\\?\n\\timing off\nSELECT 1;\n\\q\nSELECT nope;\n";
+    let ran = run_with(&["--format", "csv"], script);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    for part in ["public,t\n", "n,Int64,NO\n", "l2_distance", "\\pset format"] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+    for (command, part) in [("\\nope", "\\? lists"), ("\\pset format arrow", "use table, csv")] {
+        let ran = run_with(&[], command);
+        assert_eq!((ran.status, ran.err.contains(part)), (1, true), "{}", ran.err);
+    }
+}
+
+#[test]
+fn command_lines_that_are_not_understood() {
+    assert_eq!(run_with(&["--nope"], "").status, 2);
+    assert_eq!(run_with(&["check"], "").status, 2);
+    assert!(ran(&["--version"]).starts_with("trilith 0."));
+    assert!(ran(&["--help"]).contains("trilith check PATH"));
+    let missing = run_with(&["/nonexistent/x.tri", "--read-only", "-c", "SELECT 1"], "");
+    assert_eq!((missing.status, missing.err.is_empty()), (1, false));
+}

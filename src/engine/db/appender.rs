@@ -17,6 +17,7 @@ use super::core::Core;
 use super::maintenance::record_files;
 use super::view::TableView;
 use crate::common::{Error, Result, RowId, SeqNo};
+use crate::format::size::batch_bytes;
 use crate::format::table::{TableDef, TableName};
 use crate::lsm::{Output, TableFile, TableState};
 use crate::memtable::{ChunkKeys, MemTable};
@@ -82,7 +83,7 @@ impl Appender {
         }
         let rows = conform(&self.table.def, rows)?;
         self.rows += rows.num_rows() as u64;
-        self.held_bytes += rows.get_array_memory_size();
+        self.held_bytes += batch_bytes(&rows);
         self.held.push(rows);
         let run_bytes = if self.table.def.is_keyed() {
             self.core.options.file_bytes / 2

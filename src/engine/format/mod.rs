@@ -12,6 +12,7 @@ pub mod layout;
 pub(crate) mod primitive;
 pub mod row_ids;
 pub mod sealed;
+pub mod size;
 pub mod stats;
 pub mod sum;
 pub mod table;

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use super::chunk::{Chunk, ChunkKeys, Entry, LIVE};
 use super::index::KeyIndex;
 use crate::common::{Result, RowId, SeqNo};
+use crate::format::size::batch_bytes;
 
 /// Chunks of one size class that are merged into one of the next.
 const MERGE_FAN_IN: usize = 8;
@@ -104,7 +105,7 @@ impl MemTable {
     /// Only when merging small chunks fails, which then left everything as it was.
     pub fn push(&self, seq: SeqNo, keys: ChunkKeys, rows: Option<RecordBatch>, fresh: bool) -> Result<()> {
         let start = self.len();
-        let column_bytes = rows.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+        let column_bytes = rows.as_ref().map_or(0, batch_bytes);
         let key_bytes = match &keys {
             ChunkKeys::Encoded(keys) => keys.value_data().len() * 2,
             ChunkKeys::RowIds(_) => 8 * keys.len(),

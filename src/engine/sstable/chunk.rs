@@ -1,10 +1,11 @@
 //! Gathers rows into the batches of a file: of one number of rows, fewer where rows are large.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
 use crate::common::Result;
+use crate::format::size::batch_bytes;
 
 /// Bytes at which a batch is full whatever its rows: what the first read of one row verifies and decodes,
 /// and far from the 2 GiB that the offsets of a string column can span.
@@ -59,23 +60,14 @@ impl Chunker {
 
 /// Average bytes of a row.
 pub(super) fn row_bytes(batch: &RecordBatch) -> usize {
-    let total: usize = batch.columns().iter().map(array_bytes).sum();
-    total.div_ceil(batch.num_rows().max(1))
-}
-
-fn array_bytes(array: &ArrayRef) -> usize {
-    match array.data_type() {
-        DataType::Utf8View => array.len() * 16 + array.as_string_view().total_buffer_bytes_used(),
-        DataType::BinaryView => array.len() * 16 + array.as_binary_view().total_buffer_bytes_used(),
-        _ => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()),
-    }
+    batch_bytes(batch).div_ceil(batch.num_rows().max(1))
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
     use arrow::datatypes::{Field, Schema};
     use std::sync::Arc;
 

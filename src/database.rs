@@ -303,3 +303,7 @@ impl Query {
         statements::run(&self.database.inner.sessions, call).await
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

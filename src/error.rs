@@ -223,7 +223,6 @@ fn copy(error: &EngineError) -> EngineError {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::sync::Arc;

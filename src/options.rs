@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub use trilith_engine::Options as EngineOptions;
 
 /// Settings of a [`crate::Database`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Settings of the durable half.
     pub engine: EngineOptions,
@@ -18,12 +18,6 @@ pub struct Options {
     pub memory_limit: Option<usize>,
     /// Where sorts, joins and aggregates spill; the system's folder for temporary files when `None`.
     pub temp_dir: Option<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { engine: EngineOptions::default(), threads: None, memory_limit: None, temp_dir: None }
-    }
 }
 
 impl Options {

@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn panic_in_a_task_is_an_error() {
-        let result: Result<()> = block_on(async { std::panic::panic_any("boom") });
+        let result: Result<i32> = block_on(async { Ok([7][std::hint::black_box(1)]) });
         assert!(result.unwrap_err().to_string().contains("panicked"));
     }
 }

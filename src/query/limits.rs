@@ -67,7 +67,7 @@ struct Level {
 struct Meter {
     levels: Vec<Level>,
     tokens: usize,
-    /// Depth of brackets at which `VALUES` was read; rows below it are not counted as tokens.
+    /// Depth of brackets at which `VALUES` was read; its rows are not counted as tokens.
     values_depth: Option<usize>,
 }
 
@@ -107,9 +107,10 @@ impl Meter {
     }
 
     fn count_token(&mut self, token: &Token) -> Result<()> {
-        let in_rows = self.values_depth.is_some_and(|depth| self.levels.len() > depth);
+        let in_rows = self.values_depth.is_some_and(|depth| self.levels.len() >= depth);
         let flat = matches!(token, Token::Comma | Token::Number(..)) || is_string(token);
-        if !in_rows && !(flat && self.levels.len() > 1) {
+        let in_list = flat && self.levels.len() > 1;
+        if !(in_rows || in_list) {
             self.tokens += 1;
         }
         check("tokens in one statement", self.tokens, TOKENS_MAX)
@@ -178,6 +179,7 @@ impl Meter {
         if self.levels.len() > 1 {
             self.levels.pop();
         }
+        self.values_depth = self.values_depth.filter(|depth| self.levels.len() >= *depth);
     }
 
     fn level(&mut self) -> &mut Level {

@@ -155,7 +155,7 @@ fn divide(parts: &[ScanPart], units: Vec<Unit>, target: usize) -> Vec<Vec<Unit>>
     let mut partitions = vec![vec![]; count];
     let mut before = 0;
     for unit in units {
-        let share = if total == 0 { 0 } else { (before * count / total).min(count - 1) };
+        let share = (before * count).checked_div(total).unwrap_or(0).min(count - 1);
         before += parts[unit.part].batch_rows(unit.batch);
         partitions[share].push(unit);
     }

@@ -15,6 +15,7 @@ use datafusion::physical_expr::{PhysicalExpr, conjunction};
 use datafusion::physical_expr_common::physical_expr::snapshot_generation;
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::Stream;
+use trilith_engine::format::size::batch_bytes;
 
 use super::plan::{ScanPlan, Unit};
 use super::prune;
@@ -76,7 +77,7 @@ impl ScanStream {
         let rows = self.remaining.map_or(batch.num_rows(), |left| left.min(batch.num_rows()));
         self.remaining = self.remaining.map(|left| left - rows);
         let batch = if rows < batch.num_rows() { batch.slice(0, rows) } else { batch };
-        self.bytes.add(batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum());
+        self.bytes.add(batch_bytes(&batch));
         batch
     }
 

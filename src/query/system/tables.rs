@@ -26,7 +26,7 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
         ("schema_name", text(tables.iter().map(|def| Some(def.name.schema.clone())))),
         ("table_name", text(tables.iter().map(|def| Some(def.name.table.clone())))),
         ("rows", Arc::new(UInt64Array::from(rows)) as ArrayRef),
-        ("primary_key", text(tables.iter().map(|def| key(def)))),
+        ("primary_key", text(tables.iter().map(key))),
         ("files", of_files(|(count, _)| *count)),
         ("file_bytes", of_files(|(_, bytes)| *bytes)),
     ])?)

@@ -1,8 +1,10 @@
 //! Writing a table: a logical node, its planning, and the sink that turns rows into one commit.
 //!
 //! Every statement that writes ends here, so counts, conflicts and limits are the same for all.
-//! 1. One statement is one commit. 2. What was read to compute it is as of one snapshot; a commit
-//! that would overwrite a newer row fails with `Conflict` and the statement runs again.
+//!
+//! 1. One statement is one commit.
+//! 2. What was read to compute it is as of one snapshot; a commit that would overwrite a newer row
+//!    fails with `Conflict` and the statement runs again.
 
 mod keys;
 mod node;

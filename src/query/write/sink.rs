@@ -4,11 +4,12 @@
 //! snapshot are gathered first, against the session's memory limit, and committed on condition that
 //! nobody changed those rows since.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{SchemaRef, UInt64Type};
 use datafusion::common::internal_datafusion_err;
 use datafusion::datasource::sink::DataSink;
@@ -18,6 +19,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType};
 use futures::TryStreamExt;
+use trilith_engine::format::size::batch_bytes;
 use trilith_engine::{Appender, Error as EngineError, TableDef, WriteBatch, WriteMode, key_schema};
 
 use super::Change;
@@ -84,7 +86,7 @@ impl TableSink {
             .register(context.memory_pool());
         let mut batches = vec![];
         while let Some(batch) = rows.try_next().await? {
-            memory.try_grow(batch.get_array_memory_size())?;
+            memory.try_grow(batch_bytes(&batch))?;
             if batch.num_rows() > 0 {
                 batches.push(batch);
             }
@@ -99,7 +101,9 @@ impl TableSink {
     }
 
     fn upsert(&self, batches: &[RecordBatch], commit: &mut WriteBatch) -> Result<u64> {
+        let mut keys = KeySet::new(&self.table)?;
         for batch in batches {
+            self.require_once(&keys.insert(&self.table.key_arrays(batch))?)?;
             commit.upsert(&self.table, batch).map_err(external)?;
         }
         Ok(rows_of(batches))
@@ -117,21 +121,36 @@ impl TableSink {
             let keys = RecordBatch::try_new(key_schema(&self.table), identities.columns().to_vec())?;
             return commit.delete_keys(&self.table, &keys).map_err(external);
         }
-        let ids = identities
-            .columns()
-            .first()
+        commit.delete_row_ids(&self.table, self.row_ids(identities)?).map_err(external)
+    }
+
+    fn row_ids<'a>(&self, identities: &'a RecordBatch) -> Result<&'a UInt64Array> {
+        let column = identities.columns().first();
+        column
             .and_then(|column| column.as_primitive_opt::<UInt64Type>())
-            .ok_or_else(|| internal_datafusion_err!("the hidden key of {} is missing", self.table.name))?;
-        commit.delete_row_ids(&self.table, ids).map_err(external)
+            .ok_or_else(|| internal_datafusion_err!("the hidden key of {} is missing", self.table.name))
+    }
+
+    /// Refuses a statement that gives one row two futures.
+    fn require_once(&self, first_time: &[bool]) -> Result<()> {
+        if first_time.iter().all(|first| *first) {
+            return Ok(());
+        }
+        let what = format!("{} of table {}", self.change.verb(), self.table.name);
+        let why = "it changes one row twice; make what it reads name each row once";
+        Err(external(EngineError::invalid(what, why)))
     }
 
     fn update(&self, batches: &[RecordBatch], commit: &mut WriteBatch) -> Result<u64> {
         let width = if self.table.is_keyed() { self.table.key_columns().len() } else { 1 };
+        let mut seen = HashSet::new();
         for batch in batches {
             let identity: Vec<usize> = (0..width).collect();
             let rows: Vec<usize> = (width..batch.num_columns()).collect();
             let (identity, rows) = (batch.project(&identity)?, batch.project(&rows)?);
             if !self.table.is_keyed() {
+                let ids = self.row_ids(&identity)?;
+                self.require_once(&ids.values().iter().map(|id| seen.insert(*id)).collect::<Vec<_>>())?;
                 self.delete_identities(&identity, commit)?;
                 commit.insert(&self.table, &rows).map_err(external)?;
             }
@@ -147,7 +166,7 @@ impl TableSink {
         let view = self.pinned.snapshot.table(&self.table.name).map_err(external)?;
         let (mut old_keys, mut new_keys) = (KeySet::new(&self.table)?, KeySet::new(&self.table)?);
         for batch in batches {
-            old_keys.insert(&identity_of(batch, width))?;
+            self.require_once(&old_keys.insert(&identity_of(batch, width))?)?;
         }
         for batch in batches {
             let columns: Vec<usize> = (width..batch.num_columns()).collect();

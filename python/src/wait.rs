@@ -1,14 +1,15 @@
 //! Waiting for the runtime from a Python thread.
 //!
-//! The future runs on the database's own runtime, so that a long poll never keeps the waiting thread from
-//! looking at signals. The GIL is released for the whole wait, also where a caller of an Arrow stream
-//! still held it. Ctrl-C aborts the task, which drops the query and all it reads.
+//! The future runs on the database's own runtime and the calling thread waits on a channel of the
+//! standard library: neither a long poll nor a busy runtime keeps it from looking at signals. The GIL is
+//! released for the whole wait, also where a caller of an Arrow stream still held it. Ctrl-C aborts the
+//! task, which drops the query and all it reads.
 
 use std::future::Future;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use tokio::task::{JoinError, JoinHandle};
 use trilith::Database;
 
 use crate::error::{from_database, from_engine};
@@ -38,32 +39,28 @@ where
 {
     let runtime = database.runtime().map_err(from_database)?;
     py.detach(|| {
-        let task = runtime.spawn(work);
-        runtime.block_on(watch(task, &mut tick))
+        let (sender, receiver) = sync_channel(1);
+        let task = runtime.spawn(async move {
+            let _caller_gone = sender.send(work.await);
+        });
+        watch(&receiver, &mut tick).inspect_err(|_| task.abort())
     })
 }
 
-async fn watch<T>(
-    mut task: JoinHandle<PyResult<T>>,
+fn watch<T>(
+    receiver: &Receiver<PyResult<T>>,
     tick: &mut (impl FnMut(Python<'_>) -> PyResult<()> + Send),
 ) -> PyResult<T> {
     loop {
-        match tokio::time::timeout(SIGNAL_POLL, &mut task).await {
-            Ok(Ok(result)) => return result,
-            Ok(Err(failure)) => return Err(stopped(&failure)),
-            Err(_elapsed) => {
-                let looked = Python::attach(|py| py.check_signals().and_then(|()| tick(py)));
-                if let Err(stop) = looked {
-                    task.abort();
-                    return Err(stop);
-                }
+        match receiver.recv_timeout(SIGNAL_POLL) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Timeout) => {
+                Python::attach(|py| py.check_signals().and_then(|()| tick(py)))?
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let what = "a task of the query runtime ended early".to_owned();
+                return Err(from_engine(trilith::engine::Error::Internal(what)));
             }
         }
     }
-}
-
-fn stopped(failure: &JoinError) -> PyErr {
-    from_engine(trilith::engine::Error::Internal(format!(
-        "a task of the query runtime ended early: {failure}"
-    )))
 }

@@ -50,7 +50,7 @@ def test_repr_does_not_scan(db: trilith.Database) -> None:
 def test_narrow_terminal_hides_columns(monkeypatch: pytest.MonkeyPatch, db: trilith.Database) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     text = repr(db.sql("SELECT 'aaaaaaaaaaaaaaaa' AS a, 'bbbbbbbbbbbbbbbb' AS b, 'cccccccccccccccc' AS c"))
-    assert "1 more columns" in text
+    assert "1 more column)" in text
     assert max(map(len, text.splitlines())) <= 40
 
 
@@ -77,3 +77,12 @@ def test_tables_show_their_head(db: trilith.Database) -> None:
     table = db.create_table("items", {"id": [1, 2], "v": np.zeros((2, 400), dtype=np.float32)})
     assert repr(table).startswith("table items: 2 rows\n")
     assert "<table>" in table._repr_html_()
+
+
+def test_wide_columns_shrink_before_any_is_hidden(monkeypatch: pytest.MonkeyPatch, db: trilith.Database) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    text = repr(db.sql(f"SELECT 1 AS id, '{'x' * 80}' AS a, '{'y' * 80}' AS b"))
+    assert "more column" not in text
+    assert max(map(len, text.splitlines())) <= 60
+    assert "x\u2026" in text
+    assert "y\u2026" in text

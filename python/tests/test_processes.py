@@ -16,10 +16,7 @@ import pytest
 
 import trilith
 
-LONG_QUERY = """
-    SELECT count(*) FROM generate_series(1, 100000) a(x), generate_series(1, 100000) b(y)
-    WHERE (a.x * 31 + b.y * 17) % 1000003 = 5
-"""
+LONG_QUERY = "SELECT count(*) FROM generate_series(1, 1000000000000) t(x) WHERE x % 7 = 8"
 
 
 def test_second_writer_is_told_who_is_first(path: str, run) -> None:
@@ -114,7 +111,7 @@ start = time.monotonic()
 try:
     {call}
 except BaseException as error:
-    print(type(error).__name__, time.monotonic() - start < 30)
+    print(type(error).__name__, time.monotonic() - start < 20)
 print(db.sql("SELECT 1").fetchall())
 """
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -9,20 +9,20 @@ from typing import Any
 
 ROWS = 20
 CELL_WIDTH_MAX = 60
+CELL_WIDTH_MIN = 16
 NULL = "NULL"
 
 
 def text(preview: dict[str, Any], width: int | None = None) -> str:
-    """Lay the cells out in columns no wider than the terminal; columns that do not fit are left out."""
+    """Lay the cells out as wide as the terminal; columns that do not fit even when shrunk are left out."""
     width = width or shutil.get_terminal_size((120, 24)).columns
     names = [name for name, _ in preview["columns"]]
     types = [_short(kind) for _, kind in preview["columns"]]
     rows = [[_line(cell) for cell in row] for row in preview["rows"]]
     columns = list(zip(names, types, *rows, strict=True))
     right = [_is_number(kind) for kind in types]
-    limit = max(8, min(CELL_WIDTH_MAX, width - 4))
-    cells = [[_cut(cell, limit) for cell in column] for column in columns]
-    widths = [max(map(_columns, column)) for column in cells]
+    widths = _shrunk([min(max(map(_columns, column)), CELL_WIDTH_MAX) for column in columns], width)
+    cells = [[_cut(cell, one) for cell in column] for column, one in zip(columns, widths, strict=True)]
     shown = _fitting(widths, width)
     lines = [
         _row([cells[i][line] for i in shown], [widths[i] for i in shown], [right[i] for i in shown])
@@ -49,7 +49,18 @@ def page(preview: dict[str, Any]) -> str:
 def _footer(preview: dict[str, Any], hidden: int) -> str:
     count = len(preview["rows"])
     rows = f"first {count} rows" if preview["more"] else f"{count} row{'' if count == 1 else 's'}"
-    return f"({rows}, {hidden} more columns)" if hidden else f"({rows})"
+    return f"({rows}, {hidden} more column{'' if hidden == 1 else 's'})" if hidden else f"({rows})"
+
+
+def _shrunk(widths: list[int], width: int) -> list[int]:
+    """Take from the widest columns until all fit, or all are as narrow as is still readable."""
+    widths = list(widths)
+    while sum(widths) + 3 * len(widths) > width:
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] <= CELL_WIDTH_MIN:
+            break
+        widths[widest] -= 1
+    return widths
 
 
 def _fitting(widths: list[int], width: int) -> list[int]:

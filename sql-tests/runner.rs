@@ -18,13 +18,15 @@ use trilith::{Database, Error, Options, Result};
 const THREADS: usize = 2;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--nocapture").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--nocapture").collect();
     let complete = arguments.iter().any(|argument| argument == "--complete");
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql-tests");
     let mut files = vec![];
     collect(&root, &mut files);
-    files.retain(|file| wanted.is_empty() || wanted.iter().any(|part| file.to_string_lossy().contains(*part)));
+    files
+        .retain(|file| wanted.is_empty() || wanted.iter().any(|part| file.to_string_lossy().contains(*part)));
     files.sort();
     let mut failed = 0;
     for file in &files {
@@ -108,7 +110,9 @@ impl Session {
     fn open(home: Home) -> Result<Self> {
         let folder = match home {
             Home::Memory => None,
-            Home::Disk => Some(tempfile::tempdir().map_err(|error| Error::invalid("folder", error.to_string()))?),
+            Home::Disk => {
+                Some(tempfile::tempdir().map_err(|error| Error::invalid("folder", error.to_string()))?)
+            }
         };
         let database = open(folder.as_ref())?;
         Ok(Self { database, folder })
@@ -124,7 +128,10 @@ impl Session {
 
     fn changed(&self, sql: &str, batches: &[RecordBatch]) -> Result<Option<u64>> {
         let word = sql.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-        let writes = matches!(word.as_str(), "insert" | "update" | "delete" | "copy" | "truncate" | "create" | "replace");
+        let writes = matches!(
+            word.as_str(),
+            "insert" | "update" | "delete" | "copy" | "truncate" | "create" | "replace"
+        );
         if writes && self.folder.is_some() {
             self.database.engine().flush()?;
         }

@@ -156,7 +156,8 @@ impl Database {
     /// # Errors
     /// When the database is closed.
     pub fn table_names(&self) -> Result<Vec<TableName>> {
-        let mut names: Vec<TableName> = self.snapshot()?.tables().iter().map(|def| def.name.clone()).collect();
+        let mut names: Vec<TableName> =
+            self.snapshot()?.tables().iter().map(|def| def.name.clone()).collect();
         names.sort_unstable();
         Ok(names)
     }

@@ -193,7 +193,11 @@ fn a_failed_statement_leaves_nothing() {
 fn memory_limit_is_an_error() {
     let options = Options { memory_limit: Some(1 << 20), threads: Some(1), ..Options::default() };
     let database = Database::open_blocking(":memory:", options).unwrap();
-    database.sql_blocking("CREATE TABLE t AS SELECT value AS id, repeat('x', 100) AS pad FROM generate_series(1, 50000)").unwrap();
+    database
+        .sql_blocking(
+            "CREATE TABLE t AS SELECT value AS id, repeat('x', 100) AS pad FROM generate_series(1, 50000)",
+        )
+        .unwrap();
     assert_eq!(kind(&database, "UPDATE t SET pad = 'y'"), Some(ErrorKind::Limit));
     assert_eq!(values(&database, "SELECT count(*) FROM t WHERE pad = 'y'"), [0]);
 }

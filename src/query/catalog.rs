@@ -72,6 +72,8 @@ impl CatalogProvider for TrilithCatalog {
         }
         let known = self.pinned.snapshot.schemas().iter().any(|schema| schema == name);
         let locals = if name == DEFAULT_SCHEMA { self.locals.clone() } else { LocalTables::default() };
-        known.then(|| Arc::new(TrilithSchema::new(self.pinned.clone(), name, locals)) as Arc<dyn SchemaProvider>)
+        known.then(|| {
+            Arc::new(TrilithSchema::new(self.pinned.clone(), name, locals)) as Arc<dyn SchemaProvider>
+        })
     }
 }

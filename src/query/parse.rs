@@ -58,9 +58,12 @@ fn is_blank(token: &Token) -> bool {
 }
 
 fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
-    let words: Vec<&Token> = tokens.iter().map(|token| &token.token).filter(|token| !is_blank(token)).collect();
+    let words: Vec<&Token> =
+        tokens.iter().map(|token| &token.token).filter(|token| !is_blank(token)).collect();
     match words.as_slice() {
-        [Token::Word(word)] if word.value.eq_ignore_ascii_case("checkpoint") => return Ok(Statement::Checkpoint),
+        [Token::Word(word)] if word.value.eq_ignore_ascii_case("checkpoint") => {
+            return Ok(Statement::Checkpoint);
+        }
         [Token::Word(word)] if word.keyword == Keyword::VACUUM => return Ok(Statement::Vacuum),
         [Token::Word(word), ..] if word.keyword == Keyword::COPY => {
             return Ok(Statement::Copy(Box::new(parse_copy(tokens.to_vec(), dialect())?)));
@@ -83,8 +86,10 @@ fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
 /// # Errors
 /// When the parts do not print as SQL.
 pub fn rebuilt(sql: &str) -> Result<SqlStatement> {
-    let mut parser =
-        DFParserBuilder::new(tokenize(sql)?).with_dialect(dialect()).with_recursion_limit(RECURSION_MAX).build()?;
+    let mut parser = DFParserBuilder::new(tokenize(sql)?)
+        .with_dialect(dialect())
+        .with_recursion_limit(RECURSION_MAX)
+        .build()?;
     parser.parse_statements()?.pop_front().ok_or_else(|| Error::invalid("SQL text", "it holds no statement"))
 }
 

@@ -43,7 +43,8 @@ impl fmt::Debug for TrilithSchema {
 impl SchemaProvider for TrilithSchema {
     fn table_names(&self) -> Vec<String> {
         let tables = self.pinned.snapshot.tables();
-        let stored = tables.iter().filter(|def| def.name.schema == self.name).map(|def| def.name.table.clone());
+        let stored =
+            tables.iter().filter(|def| def.name.schema == self.name).map(|def| def.name.table.clone());
         let mut names: Vec<String> = stored.chain(self.locals.keys().cloned()).collect();
         names.sort_unstable();
         names.dedup();
@@ -62,6 +63,7 @@ impl SchemaProvider for TrilithSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.locals.contains_key(name) || self.pinned.snapshot.table(&TableName::new(&self.name, name)).is_ok()
+        self.locals.contains_key(name)
+            || self.pinned.snapshot.table(&TableName::new(&self.name, name)).is_ok()
     }
 }

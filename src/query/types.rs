@@ -59,11 +59,13 @@ fn vector_length(arguments: &[String]) -> Result<i32> {
     let [length] = arguments else {
         return plan_err!("VECTOR needs its number of elements: write VECTOR(384)");
     };
-    let length: i32 = length
-        .parse()
-        .map_err(|_| plan_datafusion_err!("VECTOR({length}): the number of elements must be a whole number"))?;
+    let length: i32 = length.parse().map_err(|_| {
+        plan_datafusion_err!("VECTOR({length}): the number of elements must be a whole number")
+    })?;
     if !(1..=VECTOR_LENGTH_MAX).contains(&length) {
-        return plan_err!("VECTOR({length}): the number of elements must be between 1 and {VECTOR_LENGTH_MAX}");
+        return plan_err!(
+            "VECTOR({length}): the number of elements must be between 1 and {VECTOR_LENGTH_MAX}"
+        );
     }
     Ok(length)
 }
@@ -140,5 +142,9 @@ fn text_elements(expr: Expr) -> Expr {
     use datafusion::functions::string::expr_fn::btrim;
     use datafusion::functions_nested::expr_fn::string_to_array;
     let inner = btrim(vec![expr, datafusion::prelude::lit("[] ")]);
-    string_to_array(inner, datafusion::prelude::lit(","), datafusion::prelude::lit(datafusion::scalar::ScalarValue::Utf8(None)))
+    string_to_array(
+        inner,
+        datafusion::prelude::lit(","),
+        datafusion::prelude::lit(datafusion::scalar::ScalarValue::Utf8(None)),
+    )
 }

@@ -12,8 +12,8 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_expr::expressions::DynamicFilterTracking;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::filter_pushdown::{
@@ -116,7 +116,11 @@ impl ExecutionPlan for ScanExec {
         Some(self.metrics.clone_inner())
     }
 
-    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
         Ok(Arc::new(statistics(&self.plan, args.partition(), self.fetch)))
     }
 
@@ -141,7 +145,9 @@ impl ExecutionPlan for ScanExec {
         let verdicts = vec![PushedDown::No; pushed.parent_filters.len()];
         let propagation = FilterPushdownPropagation::with_parent_pushdown_result(verdicts);
         let filters = pushed.parent_filters.into_iter().map(|parent| parent.filter);
-        let dynamic: Vec<_> = filters.filter(|filter| DynamicFilterTracking::classify(filter).contains_dynamic_filter()).collect();
+        let dynamic: Vec<_> = filters
+            .filter(|filter| DynamicFilterTracking::classify(filter).contains_dynamic_filter())
+            .collect();
         if dynamic.is_empty() {
             return Ok(propagation);
         }

@@ -16,7 +16,9 @@ use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
+};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
@@ -87,7 +89,11 @@ fn key_arrays(view: &TableView, keys: Vec<Vec<ScalarValue>>) -> Result<Option<Ve
         .filter(|key| !key.iter().any(ScalarValue::is_null))
         .filter(|key| seen.insert(key.clone()))
         .collect();
-    if keys.iter().flat_map(|key| key.iter().zip(&types)).any(|(value, data_type)| value.data_type() != **data_type) {
+    if keys
+        .iter()
+        .flat_map(|key| key.iter().zip(&types))
+        .any(|(value, data_type)| value.data_type() != **data_type)
+    {
         return Ok(None);
     }
     let column = |at: usize| match keys.is_empty() {
@@ -99,7 +105,8 @@ fn key_arrays(view: &TableView, keys: Vec<Vec<ScalarValue>>) -> Result<Option<Ve
 
 impl DisplayAs for LookupExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.columns.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let names: Vec<&str> =
+            self.columns.schema.fields().iter().map(|field| field.name().as_str()).collect();
         let table = &self.view.def().name;
         write!(f, "LookupExec: table={table}, columns=[{}], keys={}", names.join(", "), self.num_keys())
     }

@@ -89,8 +89,7 @@ pub(crate) fn plan(state: &dyn Session, request: &Request<'_>) -> Result<Arc<dyn
     }
     let complete = kept.len() == batches_total;
     let partitions = divide(&parts, kept, state.config().target_partitions());
-    let plan =
-        ScanPlan { view: request.view.clone(), parts, partitions, batches_total, complete, columns };
+    let plan = ScanPlan { view: request.view.clone(), parts, partitions, batches_total, complete, columns };
     Ok(Arc::new(ScanExec::new(plan, request.limit)))
 }
 
@@ -119,11 +118,18 @@ impl Columns {
 }
 
 fn units(parts: &[ScanPart]) -> Vec<Unit> {
-    let of_part = |(part, batches): (usize, &ScanPart)| (0..batches.num_batches()).map(move |batch| Unit { part, batch });
+    let of_part = |(part, batches): (usize, &ScanPart)| {
+        (0..batches.num_batches()).map(move |batch| Unit { part, batch })
+    };
     parts.iter().enumerate().flat_map(of_part).collect()
 }
 
-fn pruned(state: &dyn Session, request: &Request<'_>, parts: &[ScanPart], all: Vec<Unit>) -> Result<Vec<Unit>> {
+fn pruned(
+    state: &dyn Session,
+    request: &Request<'_>,
+    parts: &[ScanPart],
+    all: Vec<Unit>,
+) -> Result<Vec<Unit>> {
     let Some(filter) = conjunction(request.filters.iter().cloned()) else { return Ok(all) };
     let df_schema = DFSchema::try_from(request.schema.as_ref().clone())?;
     let physical = state.create_physical_expr(filter, &df_schema)?;

@@ -49,8 +49,11 @@ pub fn keys(def: &TableDef, filters: &[Expr]) -> Option<Vec<Vec<ScalarValue>>> {
             pinned.insert(column, values);
         }
     }
-    let columns: Vec<Vec<ScalarValue>> =
-        def.key_columns().iter().map(|&i| pinned.remove(def.columns[i].field.name().as_str())).collect::<Option<_>>()?;
+    let columns: Vec<Vec<ScalarValue>> = def
+        .key_columns()
+        .iter()
+        .map(|&i| pinned.remove(def.columns[i].field.name().as_str()))
+        .collect::<Option<_>>()?;
     product(&columns)
 }
 
@@ -64,7 +67,9 @@ fn product(columns: &[Vec<ScalarValue>]) -> Option<Vec<Vec<ScalarValue>>> {
     for values in columns {
         keys = keys
             .into_iter()
-            .flat_map(|key| values.iter().map(move |value| [key.as_slice(), std::slice::from_ref(value)].concat()))
+            .flat_map(|key| {
+                values.iter().map(move |value| [key.as_slice(), std::slice::from_ref(value)].concat())
+            })
             .collect();
     }
     Some(keys)
@@ -73,12 +78,15 @@ fn product(columns: &[Vec<ScalarValue>]) -> Option<Vec<Vec<ScalarValue>>> {
 /// `column = literal`, `literal = column`, `column IN (literals)` and the same joined by `OR`.
 fn literals_of(expr: &Expr) -> Option<(&str, Vec<ScalarValue>)> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (left.as_ref(), right.as_ref()) {
-            (Expr::Column(column), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(column)) => {
-                Some((&column.name, vec![value.clone()]))
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            match (left.as_ref(), right.as_ref()) {
+                (Expr::Column(column), Expr::Literal(value, _))
+                | (Expr::Literal(value, _), Expr::Column(column)) => {
+                    Some((&column.name, vec![value.clone()]))
+                }
+                _ => None,
             }
-            _ => None,
-        },
+        }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
             let (left_column, mut values) = literals_of(left)?;
             let (right_column, more) = literals_of(right)?;

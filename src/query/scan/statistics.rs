@@ -17,10 +17,8 @@ use super::plan::ScanPlan;
 pub(super) fn statistics(plan: &ScanPlan, partition: Option<usize>, fetch: Option<usize>) -> Statistics {
     let mut statistics = Statistics::new_unknown(&plan.columns.schema);
     let units = || plan.partitions.iter().enumerate().filter(|(i, _)| partition.is_none_or(|p| p == *i));
-    let planned: usize = units()
-        .flat_map(|(_, units)| units)
-        .map(|unit| plan.parts[unit.part].batch_rows(unit.batch))
-        .sum();
+    let planned: usize =
+        units().flat_map(|(_, units)| units).map(|unit| plan.parts[unit.part].batch_rows(unit.batch)).sum();
     let whole = plan.complete && partition.is_none();
     let rows = if whole { plan.parts.iter().map(|part| part.rows() as usize).sum() } else { planned };
     let capped = fetch.map_or(rows, |fetch| rows.min(fetch));
@@ -37,8 +35,9 @@ pub(super) fn statistics(plan: &ScanPlan, partition: Option<usize>, fetch: Optio
 
 /// Where each of the table's columns stands in the output.
 fn output_columns(plan: &ScanPlan) -> impl Iterator<Item = usize> + '_ {
-    (0..plan.columns.table.len())
-        .map(|at| plan.columns.order.as_ref().map_or(at, |order| order.iter().position(|&i| i == at).unwrap_or(at)))
+    (0..plan.columns.table.len()).map(|at| {
+        plan.columns.order.as_ref().map_or(at, |order| order.iter().position(|&i| i == at).unwrap_or(at))
+    })
 }
 
 fn column_statistics(plan: &ScanPlan, column: usize, exact: bool) -> ColumnStatistics {
@@ -62,11 +61,20 @@ fn column_statistics(plan: &ScanPlan, column: usize, exact: bool) -> ColumnStati
         _ => Precision::Absent,
     };
     let null_count = if exact { Precision::Exact(nulls) } else { Precision::Inexact(nulls) };
-    ColumnStatistics { null_count, min_value: bound(low_known, low), max_value: bound(high_known, high), ..unknown }
+    ColumnStatistics {
+        null_count,
+        min_value: bound(low_known, low),
+        max_value: bound(high_known, high),
+        ..unknown
+    }
 }
 
 /// Folds the bounds of all batches into one; false when a batch with values does not know its bound.
-fn fold(bounds: &ArrayRef, best: &mut Option<ScalarValue>, better: fn(&ScalarValue, &ScalarValue) -> bool) -> bool {
+fn fold(
+    bounds: &ArrayRef,
+    best: &mut Option<ScalarValue>,
+    better: fn(&ScalarValue, &ScalarValue) -> bool,
+) -> bool {
     for row in 0..bounds.len() {
         let Ok(value) = ScalarValue::try_from_array(bounds, row) else { return false };
         if value.is_null() {

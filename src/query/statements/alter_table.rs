@@ -50,7 +50,10 @@ async fn change(
         }
         AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
             let [column] = column_names.as_slice() else {
-                return Err(Error::unsupported("DROP COLUMN with several names", "write DROP COLUMN for each"));
+                return Err(Error::unsupported(
+                    "DROP COLUMN with several names",
+                    "write DROP COLUMN for each",
+                ));
             };
             let name = folded(column);
             let skip = *if_exists && def.column_index(&name).is_none();
@@ -79,7 +82,10 @@ fn new_name(def: &TableDef, to: &ObjectName) -> Result<TableName> {
 
 async fn add_column(context: &Context<'_>, column: &ColumnDef) -> Result<AlterTable> {
     if column.options.iter().any(|option| matches!(option.option, ColumnOption::PrimaryKey(_))) {
-        return Err(Error::unsupported("ADD COLUMN ... PRIMARY KEY", "create a new table and INSERT ... SELECT"));
+        return Err(Error::unsupported(
+            "ADD COLUMN ... PRIMARY KEY",
+            "create a new table and INSERT ... SELECT",
+        ));
     }
     let mut columns = Columns::planned(context, std::slice::from_ref(column)).await?;
     let Some(field) = columns.fields.pop() else {

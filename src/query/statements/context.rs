@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::MemTable;
-use datafusion::common::{DFSchema, ParamValues};
+use datafusion::common::DFSchema;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -13,8 +13,8 @@ use trilith_engine::Engine;
 
 use super::Call;
 use crate::error::Result;
-use crate::query::search::VectorSearch;
 use crate::query::parse;
+use crate::query::search::VectorSearch;
 use crate::query::session::{Pinned, Sessions};
 
 /// One attempt at one statement.
@@ -50,8 +50,10 @@ impl<'a> Context<'a> {
 
     /// The plan with the call's parameters in it.
     pub(super) fn bind(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let params = self.call.params.clone();
-        Ok(plan.with_param_values(params.unwrap_or_else(|| ParamValues::List(vec![])))?)
+        match &self.call.params {
+            Some(params) => Ok(plan.with_param_values(params.clone())?),
+            None => Ok(plan),
+        }
     }
 
     /// An expression over the columns of `schema`.

@@ -12,8 +12,8 @@ use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, Expr as SqlExpr, Query,
-    Statement as Ast, TableConstraint,
+    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, Expr as SqlExpr, Query, Statement as Ast,
+    TableConstraint,
 };
 use trilith_engine::{AlterTable, Error as EngineError, IfExists, TableDef, TableName, TableSpec};
 
@@ -28,7 +28,9 @@ use crate::query::write::{Change, WriteNode};
 pub(super) async fn run(context: &Context<'_>, create: CreateTable) -> Result<DataFrame> {
     refuse_clauses(&create)?;
     let exists = match (create.or_replace, create.if_not_exists) {
-        (true, true) => return Err(Error::invalid("CREATE TABLE", "OR REPLACE and IF NOT EXISTS exclude each other")),
+        (true, true) => {
+            return Err(Error::invalid("CREATE TABLE", "OR REPLACE and IF NOT EXISTS exclude each other"));
+        }
         (true, false) => IfExists::Replace,
         (false, true) => IfExists::Keep,
         (false, false) => IfExists::Fail,
@@ -127,7 +129,10 @@ impl Columns {
 
     fn set_key(&mut self, key: Vec<String>) -> Result<()> {
         if !self.primary_key.is_empty() {
-            return Err(Error::invalid("PRIMARY KEY", "a table has one; write PRIMARY KEY (a, b) for several columns"));
+            return Err(Error::invalid(
+                "PRIMARY KEY",
+                "a table has one; write PRIMARY KEY (a, b) for several columns",
+            ));
         }
         self.primary_key = key;
         Ok(())
@@ -188,7 +193,11 @@ async fn from_query(
     match (&old, exists) {
         (Some(_), IfExists::Keep) => return context.done(),
         (Some(_), IfExists::Fail) => {
-            return Err(EngineError::AlreadyExists { entity: "table".into(), name: format!("{:?}", name.to_string()) }.into());
+            return Err(EngineError::AlreadyExists {
+                entity: "table".into(),
+                name: format!("{:?}", name.to_string()),
+            }
+            .into());
         }
         _ => {}
     }
@@ -231,7 +240,8 @@ impl Columns {
             self.forbid_null_keys();
         }
         if self.fields.len() != schema.fields().len() {
-            let why = format!("it lists {} columns, its query gives {}", self.fields.len(), schema.fields().len());
+            let why =
+                format!("it lists {} columns, its query gives {}", self.fields.len(), schema.fields().len());
             return Err(Error::invalid("CREATE TABLE AS", why));
         }
         let columns = self.fields.iter().enumerate().map(|(at, field)| {
@@ -254,4 +264,3 @@ fn stored(field: &FieldRef) -> FieldRef {
     };
     Arc::new(Field::new(field.name(), data_type, true).with_metadata(field.metadata().clone()))
 }
-

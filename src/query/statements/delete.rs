@@ -16,7 +16,10 @@ pub(super) async fn plan(context: &Context<'_>, delete: &Delete) -> Result<Logic
     refuse_clauses(delete)?;
     let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
     let [table] = tables.as_slice() else {
-        return Err(Error::unsupported("DELETE FROM several tables", "delete from one and name the others in USING"));
+        return Err(Error::unsupported(
+            "DELETE FROM several tables",
+            "delete from one and name the others in USING",
+        ));
     };
     if !table.joins.is_empty() {
         return Err(Error::unsupported("JOIN in DELETE", "name the other tables in USING"));

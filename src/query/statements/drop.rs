@@ -20,7 +20,9 @@ pub(super) fn run(
         let dropped = match object {
             ObjectType::Table => drop_table(context, name),
             ObjectType::Schema => drop_schema(context, name, cascade),
-            other => Err(Error::unsupported(format!("DROP {other}"), "only tables and schemas can be dropped")),
+            other => {
+                Err(Error::unsupported(format!("DROP {other}"), "only tables and schemas can be dropped"))
+            }
         };
         match dropped {
             Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {}

@@ -13,8 +13,9 @@ pub(super) async fn run(context: &Context<'_>, explain: ExplainStatement) -> Res
     if let SqlStatement::Statement(inner) = explain.statement.as_ref()
         && let Some(plan) = write_plan(context, inner).await?
     {
-        let option =
-            ExplainOption::default().with_verbose(explain.options.verbose).with_analyze(explain.options.analyze);
+        let option = ExplainOption::default()
+            .with_verbose(explain.options.verbose)
+            .with_analyze(explain.options.analyze);
         let plan = LogicalPlanBuilder::from(plan).explain_option_format(option)?.build()?;
         return if explain.options.analyze { context.execute(plan).await } else { context.lazy(plan) };
     }

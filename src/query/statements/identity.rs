@@ -61,7 +61,11 @@ pub(super) async fn rows(
         select.push("1".to_owned());
     }
     let plan = context.plan(parse::rebuilt(&format!("SELECT {} {rest}", select.join(", ")))?).await?;
-    if target.def.is_keyed() { Ok(plan) } else { with_row_id(context, target, relation, plan, items.is_empty()) }
+    if target.def.is_keyed() {
+        Ok(plan)
+    } else {
+        with_row_id(context, target, relation, plan, items.is_empty())
+    }
 }
 
 /// Rebuilds the plan over the table with its hidden key, and selects that first.
@@ -94,7 +98,8 @@ fn with_row_id(
 fn row_id_column(builder: &LogicalPlanBuilder, relation: &Relation) -> Result<Expr> {
     let qualifier = |reference: &&TableReference| reference.table() == relation.qualifier;
     let schema = builder.schema();
-    let found = schema.iter().find(|(table, field)| field.name() == ROW_ID && table.as_ref().is_some_and(qualifier));
+    let found =
+        schema.iter().find(|(table, field)| field.name() == ROW_ID && table.as_ref().is_some_and(qualifier));
     match found {
         Some((table, field)) => Ok(Expr::Column(Column::new(table.cloned(), field.name())).alias(ROW_ID)),
         None => Err(Error::not_found("table", relation.qualifier.clone())),

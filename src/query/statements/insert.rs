@@ -5,15 +5,19 @@
 
 use std::sync::Arc;
 
+use datafusion::catalog::MemTable;
+use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::lit;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, Ident, Insert, ObjectName, Query, SetExpr, SqliteOnConflict, Statement as Ast, TableObject,
+    Expr as SqlExpr, Ident, Insert, ObjectName, Query, SetExpr, SqliteOnConflict, Statement as Ast,
+    TableObject,
 };
 
 use super::context::Context;
+use super::literals;
 use super::on_conflict;
 use super::target::{Target, folded};
 use crate::error::{Error, Result};
@@ -91,6 +95,12 @@ async fn source(
     };
     let mut source = source.clone();
     fill_defaults(target, &mut source, columns)?;
+    if let SetExpr::Values(values) = source.body.as_ref()
+        && let Some(batch) = literals::batch(values)
+    {
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+        return Ok(LogicalPlanBuilder::scan("values", provider_as_source(Arc::new(table)), None)?.build()?);
+    }
     context.plan(SqlStatement::Statement(Box::new(Ast::Query(source)))).await
 }
 

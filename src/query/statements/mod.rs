@@ -13,6 +13,7 @@ mod drop;
 mod explain;
 mod identity;
 mod insert;
+mod literals;
 mod on_conflict;
 mod settings;
 mod target;
@@ -143,9 +144,10 @@ fn refused(ast: &Ast) -> Error {
         Ast::CreateView(_) => ("CREATE VIEW", "use WITH, or CREATE TABLE ... AS SELECT"),
         Ast::CreateIndex(_) => ("CREATE INDEX", "exact search and key lookups need no index"),
         Ast::Merge(_) => ("MERGE", "use INSERT ... ON CONFLICT, UPDATE ... FROM and DELETE ... USING"),
-        Ast::StartTransaction { .. } | Ast::Commit { .. } | Ast::Rollback { .. } | Ast::Savepoint { .. } => {
-            ("a transaction over several statements", "each statement commits by itself, wholly or not at all")
-        }
+        Ast::StartTransaction { .. } | Ast::Commit { .. } | Ast::Rollback { .. } | Ast::Savepoint { .. } => (
+            "a transaction over several statements",
+            "each statement commits by itself, wholly or not at all",
+        ),
         Ast::Prepare { .. } | Ast::Execute { .. } | Ast::Deallocate { .. } => {
             ("PREPARE", "pass parameters with the statement: $1, $2 or $name")
         }

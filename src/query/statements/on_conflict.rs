@@ -8,8 +8,8 @@ use std::sync::Arc;
 use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, when};
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, DoUpdate, Expr as SqlExpr, Ident, ObjectName, OnConflictAction,
-    OnInsert, visit_expressions_mut,
+    Assignment, AssignmentTarget, ConflictTarget, DoUpdate, Expr as SqlExpr, Ident, ObjectName,
+    OnConflictAction, OnInsert, visit_expressions_mut,
 };
 
 use super::context::Context;
@@ -57,7 +57,10 @@ fn check_target(target: &Target, conflict: Option<&ConflictTarget>) -> Result<()
     let names: Vec<&str> =
         target.def.key_columns().iter().map(|&i| target.def.columns[i].field.name().as_str()).collect();
     let what = format!("ON CONFLICT on table {}", target.def.name);
-    Err(Error::invalid(what, format!("only the primary key is unique: write ON CONFLICT ({})", names.join(", "))))
+    Err(Error::invalid(
+        what,
+        format!("only the primary key is unique: write ON CONFLICT ({})", names.join(", ")),
+    ))
 }
 
 /// Column positions and the expressions they are set to.
@@ -71,10 +74,12 @@ fn assignments<'a>(target: &Target, assignments: &'a [Assignment]) -> Result<Vec
 /// The column that an assignment sets.
 pub(super) fn assigned_column(assignment: &Assignment) -> Result<String> {
     match &assignment.target {
-        AssignmentTarget::ColumnName(ObjectName(parts)) => match parts.last().and_then(|part| part.as_ident()) {
-            Some(ident) => Ok(folded(ident)),
-            None => Err(Error::invalid(format!("SET {assignment}"), "name a column")),
-        },
+        AssignmentTarget::ColumnName(ObjectName(parts)) => {
+            match parts.last().and_then(|part| part.as_ident()) {
+                Some(ident) => Ok(folded(ident)),
+                None => Err(Error::invalid(format!("SET {assignment}"), "name a column")),
+            }
+        }
         AssignmentTarget::Tuple(_) => {
             Err(Error::unsupported("SET (a, b) = ...", "assign the columns one by one"))
         }
@@ -129,7 +134,9 @@ fn computed(
     let columns = (0..names.len()).map(|column| {
         let field = &target.def.columns[column].field;
         let existing = match assignments.iter().find(|(to, _)| *to == column) {
-            Some((_, value)) => types::coerce(resolved(context, value, &own, &schema)?, field, schema.as_ref())?,
+            Some((_, value)) => {
+                types::coerce(resolved(context, value, &own, &schema)?, field, schema.as_ref())?
+            }
             None => Expr::Column(side(&own, column)),
         };
         let incoming = Expr::Column(side(EXCLUDED, column));

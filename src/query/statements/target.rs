@@ -27,7 +27,8 @@ impl Target {
         let reference = object_name_to_table_reference(name.clone(), true)?;
         let engine_name = engine_name(&reference)?;
         let view = context.pinned.snapshot.table(&engine_name)?;
-        let is_lent = engine_name.schema == DEFAULT_SCHEMA && context.call.locals.contains_key(&engine_name.table);
+        let is_lent =
+            engine_name.schema == DEFAULT_SCHEMA && context.call.locals.contains_key(&engine_name.table);
         if is_lent {
             let why = "it is an object lent to this statement; rename the variable to reach the table";
             return Err(Error::invalid(format!("table {engine_name}"), why));

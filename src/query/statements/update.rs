@@ -61,7 +61,9 @@ fn items(target: &Target, relation: &Relation, update: &Update) -> Result<Vec<St
 
 fn value(target: &Target, column: usize, value: &SqlExpr) -> String {
     match value {
-        SqlExpr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") => {
+        SqlExpr::Identifier(ident)
+            if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") =>
+        {
             format!("({})", target.def.columns[column].default.as_deref().unwrap_or("NULL"))
         }
         value => format!("({value})"),

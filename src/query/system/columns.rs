@@ -19,7 +19,8 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
         Arc::new(all.iter().map(|(def, _, column)| value(def, column)).collect::<StringArray>()) as ArrayRef
     };
     let flag = |value: fn(&TableDef, &ColumnDef) -> bool| {
-        Arc::new(all.iter().map(|(def, _, column)| Some(value(def, column))).collect::<BooleanArray>()) as ArrayRef
+        Arc::new(all.iter().map(|(def, _, column)| Some(value(def, column))).collect::<BooleanArray>())
+            as ArrayRef
     };
     let positions = all.iter().map(|(_, at, _)| *at as u64 + 1);
     Ok(RecordBatch::try_from_iter([

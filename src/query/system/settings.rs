@@ -16,7 +16,11 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
         ("read_only", options.read_only.to_string(), "Whether writes are refused"),
         ("mmap", options.mmap.to_string(), "Whether sealed files are read through a memory map"),
         ("memtable_bytes", options.memtable_bytes.to_string(), "Bytes in memory at which a flush starts"),
-        ("direct_append_bytes", options.direct_append_bytes.to_string(), "Bytes above which an append skips the log"),
+        (
+            "direct_append_bytes",
+            options.direct_append_bytes.to_string(),
+            "Bytes above which an append skips the log",
+        ),
         ("batch_rows", options.batch_rows.to_string(), "Rows of one batch in a file"),
         ("file_bytes", options.file_bytes.to_string(), "Bytes at which a new file is started"),
     ];

@@ -44,8 +44,7 @@ fn files(pinned: &Pinned) -> Result<HashMap<TableName, (u64, u64)>> {
 }
 
 fn key(def: &Arc<TableDef>) -> Option<String> {
-    let names: Vec<&str> =
-        def.key_columns().iter().map(|&i| def.columns[i].field.name().as_str()).collect();
+    let names: Vec<&str> = def.key_columns().iter().map(|&i| def.columns[i].field.name().as_str()).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 

@@ -47,7 +47,8 @@ impl ExtensionPlanner for WritePlanner {
         let (Some(write), [input]) = (node.as_any().downcast_ref::<WriteNode>(), inputs) else {
             return Ok(None);
         };
-        let sink = TableSink::new(write.pinned.clone(), Arc::clone(&write.table), write.change, input.schema());
+        let sink =
+            TableSink::new(write.pinned.clone(), Arc::clone(&write.table), write.change, input.schema());
         Ok(Some(Arc::new(DataSinkExec::new(Arc::clone(input), Arc::new(sink), None))))
     }
 }

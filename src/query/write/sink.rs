@@ -54,7 +54,8 @@ impl TableSink {
     async fn append_missing(&self, mut rows: SendableRecordBatchStream) -> Result<u64> {
         let view = self.pinned.snapshot.table(&self.table.name).map_err(external)?;
         let mut seen = KeySet::new(&self.table)?;
-        let mut appender = self.pinned.engine.appender(&self.table.name, WriteMode::Insert).map_err(external)?;
+        let mut appender =
+            self.pinned.engine.appender(&self.table.name, WriteMode::Insert).map_err(external)?;
         while let Some(batch) = rows.try_next().await? {
             let keys = self.table.key_arrays(&batch);
             let fresh = seen.insert(&keys)?;

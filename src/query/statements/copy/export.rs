@@ -26,13 +26,13 @@ pub(super) async fn run(context: &Context<'_>, copy: CopyStatement) -> Result<Da
         Format::Csv | Format::Json => documents_as_text(input)?,
         Format::Parquet | Format::Arrow => input,
     };
-    let factory = context
-        .state
-        .get_file_format_factory(name(format))
-        .ok_or_else(|| Error::unsupported(format!("COPY TO as {}", name(format)), "use parquet, csv, json or arrow"))?;
+    let factory = context.state.get_file_format_factory(name(format)).ok_or_else(|| {
+        Error::unsupported(format!("COPY TO as {}", name(format)), "use parquet, csv, json or arrow")
+    })?;
     let options = options(&copy, format)?;
     let plan =
-        LogicalPlanBuilder::copy_to(input, copy.file.clone(), format_as_file_type(factory), options, vec![])?.build()?;
+        LogicalPlanBuilder::copy_to(input, copy.file.clone(), format_as_file_type(factory), options, vec![])?
+            .build()?;
     context.execute(plan).await
 }
 

@@ -12,8 +12,8 @@ use datafusion::dataframe::DataFrame;
 use super::context::Context;
 use crate::error::Result;
 
-pub(crate) use parse::{CopyStatement, parse_copy};
 use parse::Direction;
+pub(crate) use parse::{CopyStatement, parse_copy};
 
 /// Runs a `COPY`; the result counts the rows.
 pub(super) async fn run(context: &Context<'_>, copy: CopyStatement) -> Result<DataFrame> {

@@ -83,7 +83,10 @@ impl CopyStatement {
 
     /// Whether the first line names the columns; yes unless `HEADER false`.
     pub(crate) fn header(&self) -> bool {
-        !matches!(self.option("header").map(str::to_ascii_lowercase).as_deref(), Some("false" | "off" | "0" | "no"))
+        !matches!(
+            self.option("header").map(str::to_ascii_lowercase).as_deref(),
+            Some("false" | "off" | "0" | "no")
+        )
     }
 }
 
@@ -193,7 +196,8 @@ mod tests {
         assert_eq!(copy.delimiter().unwrap(), b';');
         assert!(copy.header());
         assert!(matches!(copy.subject, Subject::Table(_, columns) if columns.len() == 2));
-        let copy = parse("COPY (SELECT 1) TO 'x' STORED AS PARQUET OPTIONS ('format.compression' 'zstd')").unwrap();
+        let copy =
+            parse("COPY (SELECT 1) TO 'x' STORED AS PARQUET OPTIONS ('format.compression' 'zstd')").unwrap();
         assert_eq!(copy.format().unwrap(), Format::Parquet);
         assert_eq!(copy.option("compression"), Some("zstd"));
     }

@@ -143,7 +143,11 @@ impl Collection {
         runtime::on_worker(async move { Ok(found.count().await? as u64) }).await
     }
 
-    fn create(&self) -> Result<()> {
+    /// Makes its table, so that SQL finds it before the first document is there; fine when there is one.
+    ///
+    /// # Errors
+    /// `Invalid` when a table of this name is no collection, or the name cannot be one.
+    pub fn create(&self) -> Result<()> {
         if self.source()?.is_some() {
             return Ok(());
         }

@@ -80,8 +80,10 @@ impl Value {
     /// `Invalid` when the text is not JSON; the message shows where.
     pub fn from_json(json: &str) -> Result<Self> {
         let mut builder = VariantBuilder::new();
-        append_json(json, &mut builder)
-            .map_err(|error| Error::invalid("document", error.strip_backtrace()))?;
+        append_json(json, &mut builder).map_err(|error| {
+            let text = error.strip_backtrace();
+            Error::invalid("document", text.strip_prefix("Execution error: ").unwrap_or(&text))
+        })?;
         let (metadata, value) = builder.try_finish()?;
         Ok(Self::from_variant(&Variant::new(&metadata, &value)))
     }

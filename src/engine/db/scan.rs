@@ -137,6 +137,25 @@ impl ScanPart {
         }
     }
 
+    /// As [`ScanPart::read`] with the rows that do not count still in place, so that nothing is copied; the second
+    /// value tells which rows count, all when `None`.
+    ///
+    /// # Errors
+    /// As [`ScanPart::read`].
+    pub fn read_unmasked(&self, i: usize, columns: &[usize]) -> Result<(RecordBatch, Option<BooleanArray>)> {
+        match &self.source {
+            Source::File { reader, hidden, .. } => {
+                let rows = read_columns(&self.table, reader, i, columns)?;
+                Ok((rows, live_rows(reader.batch_rows(i), hidden)))
+            }
+            Source::MemTable { chunks } => {
+                let (chunk, live) = &chunks[i];
+                let Some(rows) = &chunk.rows else { return Err(Error::Internal("a scan of deletions".into())) };
+                Ok((rows.project(columns)?, live.clone()))
+            }
+        }
+    }
+
     fn file_row_ids(&self, reader: &SstReader, i: usize) -> Result<UInt64Array> {
         if self.table.is_keyed() { Err(self.no_row_id()) } else { Ok(reader.row_ids(reader.batch_rows(i))) }
     }

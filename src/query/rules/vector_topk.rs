@@ -97,7 +97,7 @@ impl Source {
         loop {
             if let Some(scan) = node.downcast_ref::<ScanExec>() {
                 let scan = Arc::clone(scan.plan());
-                let whole = node.fetch().is_none();
+                let whole = node.fetch().is_none() && !scan.has_row_id();
                 return Ok(whole.then_some(Self { scan, key, filters, projections }));
             }
             let (projection, filter, input) = if let Some(exec) = node.downcast_ref::<ProjectionExec>() {

@@ -1,6 +1,8 @@
 //! Reading some of a scan's columns from one of its units: for nodes that take a scan's place.
+//!
+//! Not for scans with the hidden key, which no such node needs.
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use trilith_engine::TableName;
@@ -34,28 +36,29 @@ impl ScanPlan {
         self.batches_total
     }
 
-    /// The live rows of a unit, with the columns of the scan at `outputs`, in that order. The rows of
-    /// two reads of one unit are the same.
-    pub(crate) fn read_outputs(&self, unit: Unit, outputs: &[usize]) -> Result<RecordBatch> {
-        let columns = &self.columns;
-        let place = |output: &usize| columns.order.as_ref().map_or(*output, |order| order[*output]);
-        let places: Vec<usize> = outputs.iter().map(place).collect();
-        let hidden = columns.table.len();
-        let row_id = places.contains(&hidden);
-        let table: Vec<usize> =
-            places.iter().filter(|place| **place != hidden).map(|place| columns.table[*place]).collect();
-        let batch = self.parts[unit.part].read(unit.batch, &table, row_id).map_err(external)?;
-        if !row_id {
-            return Ok(batch);
-        }
-        let mut next = 0;
-        let order: Vec<usize> = places
-            .iter()
-            .map(|place| {
-                next += usize::from(*place != hidden);
-                if *place == hidden { table.len() } else { next - 1 }
-            })
-            .collect();
-        Ok(batch.project(&order)?)
+    /// Whether the columns include the hidden key.
+    pub(crate) fn has_row_id(&self) -> bool {
+        self.columns.row_id
+    }
+
+    /// The live rows of a unit, with the columns of the scan at `outputs`, in that order.
+    pub(crate) fn read_live(&self, unit: Unit, outputs: &[usize]) -> Result<RecordBatch> {
+        let columns = self.table_columns(outputs);
+        self.parts[unit.part].read(unit.batch, &columns, false).map_err(external)
+    }
+
+    /// All rows of a unit, and which of them are live; all when `None`.
+    pub(crate) fn read_unmasked(
+        &self,
+        unit: Unit,
+        outputs: &[usize],
+    ) -> Result<(RecordBatch, Option<BooleanArray>)> {
+        let columns = self.table_columns(outputs);
+        self.parts[unit.part].read_unmasked(unit.batch, &columns).map_err(external)
+    }
+
+    /// The table's columns that outputs are; none of them the hidden key.
+    fn table_columns(&self, outputs: &[usize]) -> Vec<usize> {
+        outputs.iter().filter_map(|output| self.columns.table.get(*output).copied()).collect()
     }
 }

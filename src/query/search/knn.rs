@@ -1,13 +1,14 @@
 //! An exact nearest-neighbour search over a planned scan: what is searched, and how a unit is.
 //!
 //! Conditions first: their columns are read alone, and a batch without a row that satisfies them is
-//! never asked for its vectors. Distances are taken straight from the column's buffer. A row is known
-//! by (unit, row in unit); those numbers grow in scan order.
+//! never asked for its vectors. Distances are taken straight from the column's buffer, where deleted rows
+//! are stepped over and not copied out. A row is known by (unit, row in unit); those numbers grow in
+//! scan order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::interleave_record_batch;
 use datafusion::error::Result;
@@ -58,11 +59,15 @@ impl Work {
 impl KnnSearch {
     /// Offers the rows of one unit; returns how many were compared.
     pub(super) fn search_unit(&self, number: usize, unit: Unit, nearest: &mut Nearest) -> Result<usize> {
-        let selected = self.selected(unit)?;
-        if selected.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
+        let passing = self.passing(unit)?;
+        if passing.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
             return Ok(0);
         }
-        let batch = self.scan.read_outputs(unit, &[self.vector])?;
+        let (batch, live) = self.scan.read_unmasked(unit, &[self.vector])?;
+        let selected = match (live.map(|live| live.values().clone()), passing) {
+            (Some(live), Some(passing)) => Some(spread(&live, &passing)),
+            (live, passing) => live.or(passing),
+        };
         let first = (number as u64) << ROW_BITS;
         self.query.scan(batch.column(0), selected.as_ref(), |row, distance| {
             nearest.push(first | row as u64, distance);
@@ -70,12 +75,13 @@ impl KnnSearch {
         Ok(selected.map_or(batch.num_rows(), |rows| rows.count_set_bits()))
     }
 
-    /// The rows of a unit that satisfy the condition; all when there is none.
-    fn selected(&self, unit: Unit) -> Result<Option<BooleanBuffer>> {
+    /// Which of the live rows of a unit satisfy the condition; all when there is none. Rows that are not
+    /// live are not asked: an expression may fail on them.
+    fn passing(&self, unit: Unit) -> Result<Option<BooleanBuffer>> {
         let Some(filter) = &self.filter else { return Ok(None) };
         let mut columns: Vec<usize> = collect_columns(filter).iter().map(|column| column.index()).collect();
         columns.sort_unstable();
-        let batch = self.scan.read_outputs(unit, &columns)?;
+        let batch = self.scan.read_live(unit, &columns)?;
         let filter = reassign_expr_columns(Arc::clone(filter), &batch.schema())?;
         let answer = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
         let answer = answer.as_boolean();
@@ -96,7 +102,7 @@ impl KnnSearch {
         let all: Vec<usize> = (0..self.scan.schema().fields().len()).collect();
         let batches = numbers
             .iter()
-            .map(|number| self.scan.read_outputs(work.units[*number], &all))
+            .map(|number| Ok(self.scan.read_unmasked(work.units[*number], &all)?.0))
             .collect::<Result<Vec<_>>>()?;
         let place = |id: &u64| {
             let batch = numbers.partition_point(|number| *number < (id >> ROW_BITS) as usize);
@@ -105,4 +111,14 @@ impl KnnSearch {
         let places: Vec<(usize, usize)> = rows.iter().map(place).collect();
         Ok(interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &places)?)
     }
+}
+
+/// The rows that `passing` names among those set in `live`, as rows among all.
+fn spread(live: &BooleanBuffer, passing: &BooleanBuffer) -> BooleanBuffer {
+    let mut spread = BooleanBufferBuilder::new(live.len());
+    spread.append_n(live.len(), false);
+    for (row, passes) in live.set_indices().zip(passing.iter()) {
+        spread.set_bit(row, passes);
+    }
+    spread.finish()
 }

@@ -11,7 +11,6 @@ use arrow::array::ArrayRef;
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
-use std::ops::Range;
 
 /// A query vector and the metric it is compared by.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,29 +71,29 @@ impl VectorQuery {
             (Some(only), None) | (None, Some(only)) => Some(only.clone()),
             (None, None) => None,
         };
-        match wanted {
-            None => self.run(&rows, 0..rows.len(), &mut emit),
-            Some(wanted) => {
-                wanted.set_slices().try_for_each(|(start, end)| self.run(&rows, start..end, &mut emit))
-            }
-        }
+        let runs = match wanted {
+            None => vec![(0, rows.len())],
+            Some(wanted) => wanted.set_slices().collect(),
+        };
+        self.runs(&rows, &runs, emit)
     }
 
-    /// Distances of consecutive rows, none of them null.
-    fn run(
+    /// Distances of runs of rows, none of them null.
+    fn runs(
         &self,
         rows: &VectorRows,
-        range: Range<usize>,
-        emit: &mut impl FnMut(usize, Option<f64>),
+        runs: &[(usize, usize)],
+        mut emit: impl FnMut(usize, Option<f64>),
     ) -> Result<()> {
         if rows.fixed_length().is_none() {
-            range.clone().try_for_each(|row| self.check_length(rows.span(row).len()))?;
+            let mut all = runs.iter().flat_map(|(start, end)| *start..*end);
+            all.try_for_each(|row| self.check_length(rows.span(row).len()))?;
         }
-        let known = with_components!(rows, |values| self.kernel(values, rows, &range, &mut *emit));
+        let known = with_components!(rows, |values| self.kernel(values, rows, runs, &mut emit));
         match known {
             true => Ok(()),
             // The query has components that the integers of the column cannot hold.
-            false => self.run(&rows.cast(&DataType::Float64)?, range, emit),
+            false => self.runs(&rows.cast(&DataType::Float64)?, runs, emit),
         }
     }
 
@@ -103,17 +102,15 @@ impl VectorQuery {
         &self,
         values: &[T],
         rows: &VectorRows,
-        range: &Range<usize>,
+        runs: &[(usize, usize)],
         emit: &mut impl FnMut(usize, Option<f64>),
     ) -> bool {
-        let Some(query) = self.components.iter().map(|number| T::query(*number)).collect::<Option<Vec<_>>>()
-        else {
-            return false;
-        };
-        if !range.is_empty() {
-            let values = &values[rows.span(range.start).start..rows.span(range.end - 1).end];
-            T::scan(self.metric, &query, values, query.len(), range.len(), |index, distance| {
-                emit(range.start + index, Some(distance));
+        let query = self.components.iter().map(|number| T::query(*number)).collect::<Option<Vec<_>>>();
+        let Some(query) = query else { return false };
+        for (start, end) in runs.iter().filter(|(start, end)| start < end) {
+            let values = &values[rows.span(*start).start..rows.span(end - 1).end];
+            T::scan(self.metric, &query, values, query.len(), end - start, |index, distance| {
+                emit(start + index, Some(distance));
             });
         }
         true

@@ -58,6 +58,20 @@ pub(crate) fn not_found(message: impl AsRef<str>) -> PyErr {
     raise("NotFound", message.as_ref())
 }
 
+/// `error` with `to` where its message says `from`: a table that is made under a passing name.
+pub(crate) fn renamed(error: PyErr, from: &str, to: &str) -> PyErr {
+    Python::attach(|py| {
+        let message = error.value(py).to_string();
+        match message.contains(from) {
+            true => error
+                .get_type(py)
+                .call1((message.replace(from, to),))
+                .map_or_else(|failure| failure, PyErr::from_value),
+            false => error,
+        }
+    })
+}
+
 /// A Python exception anywhere down the chain of causes: a generator that raised while it was read, say.
 fn python_cause(error: &DataFusionError) -> Option<PyErr> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);

@@ -24,6 +24,8 @@ use crate::query::Query;
 
 /// Batches that may wait between a Python stream and the plan.
 const READ_AHEAD: usize = 2;
+/// Rows of one slice of data in memory.
+const SLICE_ROWS: usize = 65_536;
 /// Attributes of objects that hold all their rows in memory.
 const IN_MEMORY: [&str; 3] = ["nbytes", "estimated_size", "memory_usage"];
 
@@ -46,8 +48,9 @@ fn in_memory(data: Source) -> PyResult<Arc<dyn TableProvider>> {
     Ok(Arc::new(table))
 }
 
-/// Deals the batches out, so that several cores scan them.
+/// Deals the rows out in slices, so that several cores scan them.
 fn partitions(batches: Vec<RecordBatch>) -> Vec<Vec<RecordBatch>> {
+    let batches: Vec<RecordBatch> = batches.iter().flat_map(slices).collect();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut parts = vec![Vec::new(); cores.min(batches.len()).max(1)];
     let count = parts.len();
@@ -55,6 +58,11 @@ fn partitions(batches: Vec<RecordBatch>) -> Vec<Vec<RecordBatch>> {
         parts[place % count].push(batch);
     }
     parts
+}
+
+fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let rows = batch.num_rows();
+    (0..rows).step_by(SLICE_ROWS).map(move |start| batch.slice(start, SLICE_ROWS.min(rows - start)))
 }
 
 fn streamed(object: &Bound<'_, PyAny>) -> PyResult<Arc<dyn TableProvider>> {

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, FixedSizeListArray};
-use arrow::datatypes::Field;
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float64Type};
 use datafusion::common::{ParamValues, ScalarValue};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use crate::error::{from_arrow, from_query, invalid};
+use crate::error::{from_arrow, from_query, invalid, renamed};
 use crate::ingest::column::column;
 use crate::values::{build, infer};
 
@@ -28,8 +29,10 @@ pub(crate) fn params(params: &Bound<'_, PyAny>) -> PyResult<ParamValues> {
     if params.is_instance_of::<PyString>() || params.is_instance_of::<PyBytes>() {
         return Err(invalid("parameters come as a list for $1, $2, ... or as a dict for $name"));
     }
-    let values =
-        params.try_iter()?.enumerate().map(|(place, value)| scalar(&format!("${}", place + 1), &value?));
+    let Ok(values) = params.try_iter() else {
+        return Err(invalid("parameters come as a list for $1, $2, ... or as a dict for $name"));
+    };
+    let values = values.enumerate().map(|(place, value)| scalar(&format!("${}", place + 1), &value?));
     Ok(ParamValues::from(values.collect::<PyResult<Vec<_>>>()?))
 }
 
@@ -40,7 +43,8 @@ fn scalar(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
         return vector(name, value);
     }
     let objects = [value.clone()];
-    let array = build(&infer(name, &objects)?, &objects)?;
+    let named = |error| renamed(error, &format!("column {name:?}"), &format!("parameter {name}"));
+    let array = infer(name, &objects).and_then(|field| build(&field, &objects)).map_err(named)?;
     ScalarValue::try_from_array(&array, 0).map_err(from_query)
 }
 
@@ -55,9 +59,18 @@ fn vector(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
 
 /// `value` as the vector parameter it is: a list of numbers counts as float32.
 pub(crate) fn vector_object<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    if !(value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>()) {
-        return Ok(value.clone());
-    }
     let array = value.py().import("array")?.getattr("array")?;
-    array.call1(("f", value)).map_err(|why| invalid(format!("the vector is no list of numbers: {why}")))
+    let vector = match value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        true => array
+            .call1(("f", value))
+            .map_err(|why| invalid(format!("the vector is no list of numbers: {why}")))?,
+        false => value.clone(),
+    };
+    let (_, elements) = column("vector", &vector, None)?;
+    let elements = cast(&elements, &DataType::Float64)
+        .map_err(|_| invalid(format!("a vector is a list of numbers, not {}", elements.data_type())))?;
+    match elements.as_primitive::<Float64Type>().iter().all(|element| element.is_some_and(f64::is_finite)) {
+        true => Ok(vector),
+        false => Err(invalid("the vector holds an element that is no finite number")),
+    }
 }

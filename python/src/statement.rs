@@ -7,10 +7,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, UInt64Type};
 use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use pyo3::prelude::*;
 use trilith::engine::TableName;
 
-use crate::error::{from_arrow, from_database, from_query};
+use crate::error::{from_arrow, from_database, from_query, invalid};
 use crate::params::params as to_params;
 use crate::query::Query;
 use crate::wait::wait;
@@ -83,29 +85,50 @@ impl Clauses<'_> {
     }
 
     /// `SELECT shown FROM table ...`.
-    pub(crate) fn select(&self, shown: &str, table: &TableName) -> String {
-        format!("SELECT {shown} FROM {}{}", quote_table(table), self.text())
+    pub(crate) fn select(&self, shown: &str, table: &TableName) -> PyResult<String> {
+        Ok(format!("SELECT {shown} FROM {}{}", quote_table(table), self.text()?))
     }
 
     /// `DELETE FROM table ...`.
-    pub(crate) fn delete(&self, table: &TableName) -> String {
-        format!("DELETE FROM {}{}", quote_table(table), self.text())
+    pub(crate) fn delete(&self, table: &TableName) -> PyResult<String> {
+        Ok(format!("DELETE FROM {}{}", quote_table(table), self.text()?))
     }
 
-    fn text(&self) -> String {
+    fn text(&self) -> PyResult<String> {
         let mut text = String::new();
         if let Some(condition) = self.condition {
+            check_fragment("condition", condition)?;
             // The line break ends a comment that the condition may close with.
             text.push_str(&format!(" WHERE ({condition}\n)"));
         }
         if !self.order_by.is_empty() {
+            self.order_by.iter().try_for_each(|order| check_fragment("order", order))?;
             text.push_str(&format!(" ORDER BY {}", self.order_by.join(", ")));
         }
         if let Some(limit) = self.limit {
             text.push_str(&format!(" LIMIT {limit}"));
         }
-        text
+        Ok(text)
     }
+}
+
+/// Refuses a piece of SQL that would not stay where it is put: one that ends the statement, or closes a
+/// parenthesis that it did not open.
+pub(crate) fn check_fragment(what: &str, sql: &str) -> PyResult<()> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize();
+    let mut depth = 0_usize;
+    for token in tokens.map_err(|why| invalid(format!("{what} {sql:?}: {why}")))? {
+        match token {
+            Token::SemiColon => return Err(invalid(format!("{what} {sql:?} holds more than one statement"))),
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => {
+                return Err(invalid(format!("{what} {sql:?} closes what it did not open")));
+            }
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// `name` as a SQL identifier that is taken as it is.

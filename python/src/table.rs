@@ -121,7 +121,7 @@ impl Table {
     /// Deletes the rows for which `condition` holds.
     fn delete(&self, py: Python<'_>, condition: &str, params: &Bound<'_, PyAny>) -> PyResult<u64> {
         let clauses = Clauses { condition: Some(condition), ..Clauses::default() };
-        self.statement(clauses.delete(&self.name), params)?.number(py)
+        self.statement(clauses.delete(&self.name)?, params)?.number(py)
     }
 
     /// Number of rows, or of those for which `condition` holds.
@@ -131,7 +131,7 @@ impl Table {
             return py.detach(|| view.row_count()).map_err(from_engine);
         };
         let clauses = Clauses { condition: Some(condition), ..Clauses::default() };
-        self.statement(clauses.select("count(*)", &self.name), params)?.number(py)
+        self.statement(clauses.select("count(*)", &self.name)?, params)?.number(py)
     }
 
     /// A query over the table.
@@ -142,7 +142,7 @@ impl Table {
             order_by: request.order_by,
             limit: request.limit,
         };
-        self.statement(clauses.select(&shown, &self.name), params)?.query(py)
+        self.statement(clauses.select(&shown, &self.name)?, params)?.query(py)
     }
 
     /// The `k` rows nearest to `vector`.

@@ -12,9 +12,9 @@ use pyo3::types::{PyDict, PyString};
 use pyo3_arrow::PySchema;
 use trilith::engine::{AlterTable, Engine, IfExists, TableName, TableSpec, WriteMode};
 
-use crate::error::{from_engine, invalid};
+use crate::error::{from_engine, invalid, renamed};
 use crate::ingest::{Source, source, table_schema};
-use crate::statement::{Statement, quote, quote_table};
+use crate::statement::{Statement, check_fragment, quote, quote_table};
 use crate::table_write::append;
 
 /// What to create.
@@ -99,7 +99,11 @@ fn from_sql_types(
         IfExists::Keep => ("", " IF NOT EXISTS"),
         IfExists::Replace => (" OR REPLACE", ""),
     };
-    let mut parts: Vec<String> = types.iter().map(|(name, kind)| format!("{} {kind}", quote(name))).collect();
+    let column = |(name, kind): &(String, String)| {
+        check_fragment(&format!("type of column {name:?}"), kind)?;
+        Ok(format!("{} {kind}", quote(name)))
+    };
+    let mut parts = types.iter().map(column).collect::<PyResult<Vec<String>>>()?;
     if !table.primary_key.is_empty() {
         let key: Vec<String> = table.primary_key.iter().map(|name| quote(name)).collect();
         parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
@@ -125,14 +129,15 @@ fn from_rows(
     let aside = passing_name(&table.name);
     let mut spec = table.spec(&rows.schema);
     spec.name = aside.clone();
-    py.detach(|| engine.create_table(&spec, IfExists::Fail)).map_err(from_engine)?;
+    let created = py.detach(|| engine.create_table(&spec, IfExists::Fail)).map_err(from_engine);
+    created.map_err(|error| renamed(error, &aside.table, &table.name.table))?;
     let filled = fill(py, engine, &aside, rows, progress);
     let moved = filled.and_then(|()| py.detach(|| publish(engine, &aside, &table.name, there)));
     if moved.is_err() {
         // The error that stopped the work is the one to report.
         let _left_behind = py.detach(|| engine.drop_table(&aside));
     }
-    moved
+    moved.map_err(|error| renamed(error, &aside.table, &table.name.table))
 }
 
 fn fill(

@@ -45,7 +45,7 @@ pub(crate) fn search_text(def: &TableDef, request: &Search) -> PyResult<String> 
         limit: Some(request.k),
     };
     let shown = format!("*, {distance}({}, $1) AS \"_distance\"", quote(&column));
-    Ok(clauses.select(&shown, &def.name))
+    clauses.select(&shown, &def.name)
 }
 
 fn only_vector(def: &TableDef) -> PyResult<String> {

@@ -215,3 +215,59 @@ def test_errors_of_a_running_query_are_typed(db: trilith.Database) -> None:
             call()
     with pytest.raises(pa.ArrowException, match="x"):
         pa.table(query)
+
+
+FRAGMENTS = {
+    "second statement": "true); DROP TABLE items; --",
+    "semicolon": "id = 1; DELETE FROM items",
+    "closing": "id = 2) OR (id = 1",
+    "open text": "id = 'x",
+}
+
+
+@pytest.mark.parametrize("case", FRAGMENTS)
+def test_conditions_stay_in_their_place(items: trilith.Table, case: str) -> None:
+    for call in (items.scan, items.count, items.delete):
+        with pytest.raises(trilith.Invalid):
+            call(where=FRAGMENTS[case])
+    with pytest.raises(trilith.Invalid):
+        items.scan(order_by=FRAGMENTS[case])
+    assert len(items) == 1
+    assert items.count("n <> 5 AND (id = 1 OR 'a;b)' = '') -- fine") == 1
+
+
+def test_types_stay_in_their_place(db: trilith.Database, items: trilith.Table) -> None:
+    with pytest.raises(trilith.Invalid, match="type of column"):
+        db.create_table("t", {"a": "BIGINT); DROP TABLE items; --"})
+    assert db.tables() == ["items"]
+
+
+BAD_CALLS = {
+    "key of another type": lambda t: t.get("x"),
+    "no key": lambda t: t.get(None),
+    "huge key": lambda t: t.get(2**70),
+    "keys of two types": lambda t: t.get_many([1, "x"]),
+    "text for keys": lambda t: t.get_many("abc"),
+    "negative limit": lambda t: t.scan(limit=-1),
+    "no condition": lambda t: t.scan(where="'x'").fetchall(),
+    "NaN": lambda t: t.search([math.nan, 0.0, 0.0]),
+    "short vector": lambda t: t.search([1.0, 2.0]).fetchall(),
+    "matrix": lambda t: t.search(np.zeros((2, 3), dtype=np.float32)),
+    "text for a vector": lambda t: t.search("abc").fetchall(),
+    "no vector column": lambda t: t.search([1.0, 2.0, 3.0], column="n").fetchall(),
+    "negative k": lambda t: t.search([1.0, 2.0, 3.0], k=-1),
+    "one parameter for a list": lambda t: t.count("n = $1", 5),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CALLS)
+def test_bad_calls(items: trilith.Table, case: str) -> None:
+    with pytest.raises(trilith.Invalid):
+        BAD_CALLS[case](items)
+
+
+def test_names_in_messages_are_those_of_the_caller(db: trilith.Database) -> None:
+    with pytest.raises(trilith.NotFound, match=r"of table t\b(?! \()"):
+        db.create_table("t", [{"a": 1}], primary_key="id")
+    with pytest.raises(trilith.AlreadyExists, match=r"table \"?t\b(?! \()"):
+        db.create_table("t", [{"a": 1}, {"a": 1}], primary_key="a")

@@ -229,3 +229,21 @@ def test_failed_create_leaves_nothing(db: trilith.Database) -> None:
     db.create_table("t", [{"other": "x"}], replace=True)
     assert db.table("t").columns == ["other"]
     assert db.create_table("t", [{"ignored": 1}], if_not_exists=True).columns == ["other"]
+
+
+def test_pandas_index_without_a_name_is_left_out(db: trilith.Database) -> None:
+    frame = pd.DataFrame({"a": [1, 2]}, index=["p", "q"])
+    assert db.create_table("t", frame).columns == ["a"]
+    named = pd.DataFrame({"a": [1, 2]}, index=pd.Index(["p", "q"], name="key"))
+    assert db.create_table("u", named, primary_key="key").get("q") == {"a": 2, "key": "q"}
+
+
+def test_columns_of_nulls_become_text(db: trilith.Database) -> None:
+    table = db.create_table("t", [{"id": 1, "note": None}, {"id": 2, "note": None}])
+    table.append([{"id": 3, "note": "x"}])
+    assert table.count("note IS NULL") == 2
+
+
+def test_large_local_objects_are_scanned_in_slices(db: trilith.Database) -> None:
+    rows = pa.table({"n": np.arange(1_000_000)})
+    assert db.sql("SELECT sum(n), count(*) FROM rows").fetchone() == (499_999_500_000, 1_000_000)

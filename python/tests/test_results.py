@@ -150,7 +150,7 @@ def test_parameters(db: trilith.Database) -> None:
     )
     with pytest.raises(trilith.Invalid, match="list"):
         db.sql("SELECT $1", "text")
-    with pytest.raises(trilith.Invalid, match="column value"):
+    with pytest.raises(trilith.Invalid, match=r"parameter \$1"):
         db.sql("SELECT $1", [object()])
 
 

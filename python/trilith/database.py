@@ -12,9 +12,11 @@ from trilith import _locals
 from trilith._native import Database as NativeDatabase
 from trilith._progress import Progress, reporter
 from trilith.documents import Collection
-from trilith.errors import Invalid
+from trilith.errors import Invalid, Unsupported
 from trilith.query import Query
 from trilith.table import Table, _unwrapped
+
+IN_MEMORY = ":memory:"
 
 Params = Sequence[Any] | Mapping[str, Any]
 
@@ -193,7 +195,13 @@ class Database:
         return f"<trilith database {self.path!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as path and options: another process opens the database anew."""
+        """Pickle as path and options: another process opens the database anew.
+
+        Raises:
+            Unsupported: the database is in memory, where another process cannot reach it.
+        """
+        if self.path == IN_MEMORY:
+            raise Unsupported("a database in memory cannot be pickled; give it a path")
         return (_reopen, (self.path, {**self._options, "local_objects": self._local_objects}))
 
     def _sql(self, query: str, params: Params | None, caller: FrameType) -> Query:

@@ -9,6 +9,7 @@ from trilith import _arrow
 from trilith._native import ArrowSchema
 from trilith._native import Table as NativeTable
 from trilith._progress import Progress, reporter
+from trilith.errors import Invalid
 from trilith.query import Query
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class Table:
             limit: the most rows to return.
             params: values for ``$1`` or ``$name`` in the texts above.
         """
+        if limit is not None and limit < 0:
+            raise Invalid(f"limit {limit}: the most rows to return cannot be negative")
         request = {
             "columns": None if columns is None else list(columns),
             "where": where,
@@ -135,6 +138,8 @@ class Table:
             where: a SQL condition that every returned row fulfils; it is applied before the nearest are chosen.
             metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
         """
+        if k < 0:
+            raise Invalid(f"k {k}: the most rows to return cannot be negative")
         request = {"column": column, "k": k, "where": where, "metric": metric}
         return Query(self._native.search(vector, request))
 

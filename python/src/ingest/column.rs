@@ -65,11 +65,21 @@ fn numpy_column(
     object: &Bound<'_, PyAny>,
     target: Option<&FieldRef>,
 ) -> PyResult<(Field, ArrayRef)> {
+    if object.getattr("ndim")?.extract::<usize>()? == 0 {
+        return Err(invalid(format!(
+            "column {name:?}: an array of one dimension or two is needed, not a single value"
+        )));
+    }
     let dtype: String = object.getattr("dtype")?.getattr("str")?.extract()?;
     let array = match dtype.get(1..2) {
         Some("i" | "u" | "f") => buffer(name, object)?,
         Some("b") => flags(name, object)?,
         Some("M" | "m") => ticks(name, object, &dtype)?,
+        Some("V") => {
+            return Err(invalid(format!(
+                "column {name:?}: numpy records are no values; give their fields as columns"
+            )));
+        }
         _ => return from_values(name, &object.call_method0("tolist")?.extract::<Vec<_>>()?, target),
     };
     match array.data_type() {

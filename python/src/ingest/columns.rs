@@ -12,6 +12,9 @@ use crate::error::{from_arrow, invalid};
 
 /// One batch of the columns in `columns`; all must be equally long.
 pub(super) fn batch(columns: &Bound<'_, PyDict>, target: Option<&SchemaRef>) -> PyResult<RecordBatch> {
+    if columns.is_empty() {
+        return Err(invalid("the data has no columns"));
+    }
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays = Vec::with_capacity(columns.len());
     for (name, values) in columns {

@@ -1,5 +1,7 @@
 //! Any Python object that holds rows, as one stream of batches.
 
+use std::sync::Arc;
+
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use pyo3::prelude::*;
@@ -34,7 +36,7 @@ impl Source {
 /// Opens `data` for reading; values without a type of their own take that of the column in `target`.
 pub(crate) fn source(data: &Bound<'_, PyAny>, target: Option<&SchemaRef>) -> PyResult<Source> {
     if let Ok(query) = data.cast::<Query>() {
-        return Ok(from_reader(Box::new(query.get().start()?), None, false));
+        return Ok(from_reader(Box::new(query.get().start()?)));
     }
     if data.hasattr("__arrow_c_stream__")? {
         return from_stream(data);
@@ -68,7 +70,22 @@ fn from_stream(data: &Bound<'_, PyAny>) -> PyResult<Source> {
     };
     let module: String = data.get_type().getattr("__module__")?.extract().unwrap_or_default();
     let reader = data.extract::<PyRecordBatchReader>().map_err(|why| not_rows(data, &why))?.into_reader()?;
-    Ok(from_reader(reader, rows, module.starts_with("pandas")))
+    match module.starts_with("pandas") {
+        true => from_pandas(reader),
+        false => Ok(from_reader(reader)),
+    }
+    .map(|source| Source { rows, ..source })
+}
+
+/// A frame without the columns that pandas adds for an index that has no name, in memory of its own.
+fn from_pandas(reader: Box<dyn RecordBatchReader + Send>) -> PyResult<Source> {
+    let schema = reader.schema();
+    let named = |place: &usize| !schema.field(*place).name().starts_with("__index_level_");
+    let kept: Vec<usize> = (0..schema.fields().len()).filter(named).collect();
+    let schema = Arc::new(schema.project(&kept).map_err(from_arrow)?);
+    let batches =
+        reader.map(move |batch| owned(&batch.and_then(|batch| batch.project(&kept)).map_err(from_arrow)?));
+    Ok(Source { schema, batches: Box::new(batches), rows: None })
 }
 
 fn one_batch(data: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
@@ -83,13 +100,9 @@ fn not_rows(data: &Bound<'_, PyAny>, why: &PyErr) -> PyErr {
     ))
 }
 
-fn from_reader(reader: Box<dyn RecordBatchReader + Send>, rows: Option<u64>, copy: bool) -> Source {
+fn from_reader(reader: Box<dyn RecordBatchReader + Send>) -> Source {
     let schema = reader.schema();
-    let batches = reader.map(move |batch| {
-        let batch = batch.map_err(from_arrow)?;
-        if copy { owned(&batch) } else { Ok(batch) }
-    });
-    Source { schema, batches: Box::new(batches), rows }
+    Source { schema, batches: Box::new(reader.map(|batch| batch.map_err(from_arrow))), rows: None }
 }
 
 /// A list: of dicts, or of tables one after the other.

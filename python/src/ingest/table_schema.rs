@@ -1,7 +1,8 @@
 //! The schema of a new table, from that of the data it is made of.
 //!
 //! Views, large offsets and dictionaries are ways to transport a type, not types of a table: they are
-//! stored as the plain type. Text that Arrow marks as JSON is stored as documents.
+//! stored as the plain type. Text that Arrow marks as JSON is stored as documents; a column of nothing but
+//! nulls becomes text.
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ fn stored_field(field: &Field) -> Field {
 fn stored_type(kind: &DataType) -> DataType {
     let item = |item: &FieldRef| Arc::new(stored_field(item));
     match kind {
-        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::Utf8View | DataType::LargeUtf8 | DataType::Null => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::Dictionary(_, values) => stored_type(values),
         DataType::List(inner) | DataType::LargeList(inner) => DataType::List(item(inner)),

@@ -13,7 +13,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::*;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
 use trilith::types::is_variant;
 
@@ -87,11 +87,14 @@ pub(super) fn is_missing(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     if object.is_none() {
         return Ok(true);
     }
-    let kind = object.get_type();
-    if kind.is(object.py().get_type::<PyString>()) {
+    // Names of types are slow to compare, and nearly every value is one of these.
+    if object.is_exact_instance_of::<PyString>()
+        || object.is_exact_instance_of::<PyInt>()
+        || object.is_exact_instance_of::<PyFloat>()
+    {
         return Ok(false);
     }
-    let name = kind.name()?;
+    let name = object.get_type().name()?;
     Ok(name == "NAType" || name == "NaTType")
 }
 
@@ -99,7 +102,7 @@ fn misfit(field: &Field, row: usize, object: &Bound<'_, PyAny>, why: &PyErr) -> 
     let kind = object.get_type().name().map_or_else(|_| "value".into(), |name| name.to_string());
     let why = Python::attach(|py| why.value(py).to_string());
     invalid(format!(
-        "column {:?}, row {row}: a {kind} does not fit type {} ({why})",
+        "column {:?}, row {row}: a value of type {kind} does not fit {} ({why})",
         field.name(),
         field.data_type()
     ))

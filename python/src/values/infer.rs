@@ -89,7 +89,7 @@ fn by_name(name: &str, object: &Bound<'_, PyAny>) -> PyResult<DataType> {
         "Decimal" => decimal(name, object),
         "UUID" => Ok(DataType::Utf8),
         _ => Err(invalid(format!(
-            "column {name:?}: a {kind} is no column value; use numbers, text, bytes, dates, lists or dicts"
+            "column {name:?}: a value of type {kind} fits no column; use numbers, text, bytes, dates, lists or dicts"
         ))),
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn build(field: &Field, objects: &[Bound<'_, PyAny>]) -> PyResult<Arr
 /// A Variant column of documents.
 pub(crate) fn documents(objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {
     if let Some(odd) = objects.iter().find(|object| !object.is_instance_of::<PyDict>()) {
-        return Err(invalid(format!("a document is a dict, not a {}", odd.get_type().name()?)));
+        return Err(invalid(format!("a document is a dict, not a value of type {}", odd.get_type().name()?)));
     }
     build(&variant_field("document", true), objects)
 }
@@ -150,7 +150,9 @@ fn append_named(object: &Bound<'_, PyAny>, builder: &mut impl VariantBuilderExt)
             builder.append_value(Variant::Uuid(id));
         }
         "NAType" | "NaTType" => builder.append_value(Variant::Null),
-        _ => return Err(PyTypeError::new_err(format!("a {kind} cannot be kept in a document"))),
+        _ => {
+            return Err(PyTypeError::new_err(format!("a value of type {kind} cannot be kept in a document")));
+        }
     }
     Ok(())
 }

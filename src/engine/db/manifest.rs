@@ -159,7 +159,7 @@ pub fn load(storage: &dyn Storage) -> Result<Option<Stored>> {
         return Err(Error::corrupt(
             path,
             bytes.len() as u64,
-            format!("it should have {} bytes", current.len),
+            format!("CURRENT says that it has {} bytes", current.len),
         ));
     }
     let (sealed, payload, hash) = unseal(&path, MANIFEST_MAGIC, &bytes)?;
@@ -220,7 +220,7 @@ fn swing(storage: &dyn Storage, bytes: &[u8]) -> Result<(), PublishError> {
 
 fn read_whole(storage: &dyn Storage, path: &str) -> Result<arrow::buffer::Buffer> {
     let file = storage.open(path)?;
-    file.read(0..file.len())
+    file.load(0..file.len())
 }
 
 fn parse<'a, T: Deserialize<'a>>(path: &str, payload: &'a [u8]) -> Result<T> {

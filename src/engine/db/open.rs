@@ -61,6 +61,7 @@ fn lock(storage: &dyn Storage, options: &Options) -> Result<Box<dyn LockGuard>> 
             storage.create_dir(dir)?;
         }
     } else if !storage.list("")?.iter().any(|name| name == layout::CURRENT) {
+        refuse_remains(storage)?;
         return Err(Error::NotFound { entity: "database", name: storage.describe() });
     }
     storage.lock()
@@ -84,10 +85,10 @@ fn check_ours(storage: &dyn Storage) -> Result<()> {
 }
 
 fn create(storage: &dyn Storage, options: &Options) -> Result<Stored> {
+    refuse_remains(storage)?;
     if options.read_only || !options.create {
         return Err(Error::NotFound { entity: "database", name: storage.describe() });
     }
-    refuse_remains(storage)?;
     let database = DatabaseId(rand::random());
     let manifest = Manifest { number: 1, ..Manifest::empty() };
     storage.sync_dir("")?;

@@ -23,7 +23,7 @@ use crate::format::table::TableName;
 use crate::io::Storage;
 use crate::lsm::{State, TableFile, TableState};
 use crate::memtable::ChunkKeys;
-use crate::wal::{self, ReplayBound, WalTail, WalWriter};
+use crate::wal::{self, ReplayBound, WalTail, WalWriter, read_header};
 
 /// What the log gave back.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub(super) fn recover(
         state.tables.values().flat_map(|table| table.files.iter()).map(|file| file.max_seq()).max();
     let mut replay = Replay::new(state, manifest.flushed_seq);
     let files = log_files(&**storage, manifest)?;
+    check_first(&**storage, database, manifest, &files)?;
     let bound = newest_bound(manifest, &files)?;
     let mut visit = |seq, payload: Buffer| replay.commit(seq, &payload);
     let (wal, tail) = match next {
@@ -111,6 +112,24 @@ pub(super) fn log_files(storage: &dyn Storage, manifest: &Manifest) -> Result<Ve
     let mut files: Vec<FileId> = logs.filter(|file| *file >= start).collect();
     files.sort_unstable();
     Ok(files)
+}
+
+/// The first log continues one that is needed no more, or a log is missing.
+fn check_first(
+    storage: &dyn Storage,
+    database: DatabaseId,
+    manifest: &Manifest,
+    files: &[FileId],
+) -> Result<()> {
+    let Some(&first) = files.first() else { return Ok(()) };
+    let before = read_header(storage, first, database)?.prev.map(|end| end.file);
+    match before.filter(|before| *before >= manifest.wal_start.unwrap_or_default()) {
+        Some(before) => {
+            let what = format!("it is missing, and {} continues it", layout::wal(first));
+            Err(Error::corrupt(layout::wal(before), 0, what))
+        }
+        None => Ok(()),
+    }
 }
 
 /// After a clean close, the manifest knows where the newest log file ends, and that it must be there.

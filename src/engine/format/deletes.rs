@@ -61,7 +61,7 @@ pub fn read(
         let what = format!("it has {} bytes, the manifest says {}", reader.len(), info.len);
         return Err(Error::corrupt(path, reader.len().min(info.len), what));
     }
-    let bytes = reader.read(0..info.len)?;
+    let bytes = reader.load(0..info.len)?;
     let hash = Hash128::check_sealed(&path, &bytes)?;
     let body = &bytes[..bytes.len() - TRAILER_LEN];
     let bitmaps = decode(&path, database, info.file, body)?;

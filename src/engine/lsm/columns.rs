@@ -21,6 +21,8 @@ pub fn read_columns(
     i: usize,
     columns: &[usize],
 ) -> Result<RecordBatch> {
+    // A mapping of a file that somebody cut short must not be touched.
+    reader.check_len()?;
     let place = |column: usize| reader.column_index(table.columns[column].id);
     let held: Vec<usize> = columns.iter().filter_map(|&column| place(column)).collect();
     let mut held = reader.read_columns(i, &held)?.into_iter();
@@ -43,7 +45,9 @@ pub fn projected(table: &TableDef, columns: &[usize]) -> SchemaRef {
     if columns.len() == schema.fields().len() && columns.iter().enumerate().all(|(i, &column)| i == column) {
         return schema;
     }
-    Arc::new(Schema::new(columns.iter().map(|&column| Arc::clone(&table.columns[column].field)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        columns.iter().map(|&column| Arc::clone(&table.columns[column].field)).collect::<Vec<_>>(),
+    ))
 }
 
 /// What rows hold that were written before the column was there.

@@ -201,6 +201,7 @@ impl TableFile {
             return Ok(None);
         }
         let reader = self.reader()?;
+        reader.check_len()?;
         match (&self.handle.key, <[u8; 8]>::try_from(key)) {
             (None, Ok(id)) => Ok(reader.find_row_id(crate::common::RowId(u64::from_be_bytes(id)))),
             _ => reader.find(key),

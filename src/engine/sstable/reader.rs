@@ -227,7 +227,8 @@ pub(super) fn read_sum(
         return Err(Error::corrupt(path, file.len().min(info.sum_len), what));
     }
     file.check_len()?;
-    let bytes = file.read(0..info.sum_len)?;
+    // In memory of its own: what it says is used long after it was verified.
+    let bytes = file.load(0..info.sum_len)?;
     let (sum, hash) = sum::decode(path, database, info.file, &bytes)?;
     let header = (sum.header.table, sum.header.rows, sum.header.data_len);
     if hash != info.sum_hash || header != (info.table, info.rows, info.data_len) {

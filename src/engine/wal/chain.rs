@@ -107,6 +107,10 @@ fn seal_of(
     let header = read_header(storage, successor, database)?;
     match header.prev {
         Some(end) if end.file == file => Ok(ReplayBound::Exact(end)),
+        Some(end) if end.file > file => {
+            let what = format!("it is missing, and log {successor} continues it");
+            Err(Error::corrupt(wal_path(end.file), 0, what))
+        }
         _ => Err(Error::corrupt(
             wal_path(successor),
             48,

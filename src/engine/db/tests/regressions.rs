@@ -172,3 +172,59 @@ fn closing_after_a_failed_write_is_an_error() {
     assert!(engine.close().is_err());
     engine.close().unwrap();
 }
+
+#[test]
+fn a_missing_log_is_noticed_wherever_it_stood() {
+    let mut storage = SimStorage::new();
+    for life in 0..3 {
+        let engine = Engine::open(Arc::new(storage.clone()), small()).unwrap();
+        for id in 0..3 {
+            upsert(&engine, &[(10 * life + id, "a")]);
+        }
+        if life < 2 {
+            storage = storage.kill_image();
+        }
+    }
+    let logs: Vec<String> = storage.paths().into_iter().filter(|path| path.starts_with("wal/")).collect();
+    assert!(logs.len() > 1);
+    for log in logs {
+        let storage = storage.kill_image();
+        crate::Storage::remove(&storage, &log).unwrap();
+        let error = Engine::open(Arc::new(storage), small()).unwrap_err();
+        assert!(error.to_string().contains(&log), "without {log}: {error}");
+    }
+}
+
+#[test]
+fn a_database_without_current_is_damaged_and_not_absent() {
+    let storage = SimStorage::new();
+    let engine = Engine::open(Arc::new(storage.clone()), small()).unwrap();
+    upsert(&engine, &[(1, "a")]);
+    engine.close().unwrap();
+    crate::Storage::remove(&storage, "CURRENT").unwrap();
+    for (read_only, create) in [(true, false), (false, false), (false, true)] {
+        let options = Options { read_only, create, ..small() };
+        let error = Engine::open(Arc::new(storage.clone()), options).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_file_cut_short_under_an_open_database_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open_path(dir.path(), small()).unwrap();
+    let many: Vec<(i64, &str)> = (0..200).map(|id| (id, "text")).collect();
+    upsert(&engine, &many);
+    engine.flush().unwrap();
+    let snapshot = engine.snapshot().unwrap();
+    assert_eq!(contents(&snapshot, "t").len(), 200);
+    let view = snapshot.table(&TableName::public("t")).unwrap();
+    let parts = view.parts().unwrap();
+    for entry in std::fs::read_dir(dir.path().join("sst")).unwrap() {
+        let file = std::fs::OpenOptions::new().write(true).open(entry.unwrap().path()).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    }
+    assert!(matches!(parts[0].read(0, &[0, 1], false), Err(Error::Corrupt { .. })));
+    assert!(matches!(view.get(&key(7), None), Err(Error::Corrupt { .. })));
+    assert!(matches!(view.parts(), Err(Error::Corrupt { .. })));
+}

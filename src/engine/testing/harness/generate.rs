@@ -38,7 +38,7 @@ pub struct Generator {
 impl Generator {
     /// With sizes of its own, so that some runs pile versions on few keys and others fill many files.
     pub fn new(mut dice: SmallRng, menu: Menu) -> Self {
-        let keys = *[3, 20, 200].choose(&mut dice).unwrap_or(&20);
+        let keys = *[3, 20, 80].choose(&mut dice).unwrap_or(&20);
         let rows_max = *[3, 12, 80].choose(&mut dice).unwrap_or(&12);
         let rows_max = if menu == Menu::Writes { rows_max.min(8) } else { rows_max };
         Self { dice, menu, keys, next: 1, rows_max }
@@ -62,10 +62,10 @@ impl Generator {
             69 => self.drop_column(state, name),
             70 => self.rename_column(state, name),
             _ if self.menu == Menu::Writes => self.batch(state),
-            71..=75 => Op::Reopen,
-            76..=79 => Op::Kill,
-            80..=84 => Op::Snapshot,
-            85..=88 => Op::CheckSnapshots,
+            71..=73 => Op::Reopen,
+            74..=76 => Op::Kill,
+            77..=80 => Op::Snapshot,
+            81..=83 => Op::CheckSnapshots,
             _ => self.get(state, name),
         }
     }

@@ -15,11 +15,11 @@ use crate::arrow_rows::read_state;
 use crate::generate::{Generator, Menu};
 use crate::h8_model::{options, pick};
 use crate::history::{Cut, History};
-use crate::lanes;
 use crate::model::{Expect, State, difference};
 use crate::op::{Op, agrees, run};
 use crate::planted::{Bug, Planted};
 use crate::report::{Budget, Report, Verdict};
+use crate::{lanes, shrink};
 
 /// Operations of one workload.
 const OPS: usize = 9;
@@ -55,7 +55,8 @@ pub fn faults(budget: &Budget, bug: Option<Bug>) -> Report {
             let guarded = std::panic::AssertUnwindSafe(|| trial(&options, &ops, fault, bug, dice.random()));
             let (fired, verdict) = std::panic::catch_unwind(guarded)
                 .unwrap_or_else(|panic| (true, Verdict::Crash(lanes::panic_text(&*panic))));
-            let verdict = verdict.at(&format!("seed {seed}, {fault:?}, {options:?}"));
+            let verdict =
+                verdict.at(&format!("seed {seed}, {fault:?}, {options:?}\n  {}\n", shrink::show(&ops)));
             if fired || !matches!(verdict, Verdict::Survived) {
                 report.count(verdict);
             }

@@ -3,8 +3,6 @@
 //! At every level the recovered commits must be a prefix of those made: every acknowledged one that its level
 //! protects, and beyond them at most the one in flight, whole.
 
-use trilith_engine::Durability;
-
 use crate::model::{Expect, State, difference};
 use crate::op::Op;
 use crate::report::Verdict;
@@ -55,8 +53,10 @@ impl History {
 
     /// `op` ran between two calls and was acknowledged, or (`end` is `None`) may have been cut short.
     pub fn record(&mut self, op: &Op, after: State, start: u64, end: Option<u64>) {
-        let kill_safe = !matches!(op, Op::Batch(_, Durability::None));
-        self.events.push(Event { start, end, power_safe: op.is_durable(), kill_safe });
+        // What turned out to change nothing, such as a deletion of rows that are gone, may not have reached the log.
+        let wrote = !matches!(op, Op::Batch(..)) || after != *self.state();
+        let (power_safe, kill_safe) = (wrote && op.is_durable(), wrote && op.survives_kill());
+        self.events.push(Event { start, end, power_safe, kill_safe });
         self.states.push(after);
     }
 

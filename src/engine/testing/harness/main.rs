@@ -12,7 +12,11 @@ mod generate;
 mod h0_planted;
 mod h1_crash;
 mod h2_faults;
+mod h3_child;
+mod h3_kill;
 mod h6_flips;
+mod h7_cuts;
+mod h7_open;
 mod h8_model;
 mod history;
 mod lanes;
@@ -28,16 +32,26 @@ use report::{Budget, Report};
 /// Name, entry point, floor for 60 seconds, seconds in the short run.
 type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
 
-const HARNESSES: [Harness; 5] = [
+const HARNESSES: [Harness; 7] = [
     ("h1", h1_crash::harness, 20_000, 6.0),
     ("h2", h2_faults::harness, 10_000, 6.0),
+    ("h3", h3_kill::harness, 3_000, 8.0),
     ("h6", h6_flips::harness, 200_000, 6.0),
+    ("h7", h7_cuts::harness, 20_000, 6.0),
     ("h8", h8_model::harness, 5_000, 8.0),
     ("planted", h0_planted::harness, 6, 5.0),
 ];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    // The harnesses start this program again for what may kill it.
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--h3-child", folder, seed] => return h3_child::main(folder.as_ref(), seed.parse().unwrap_or(0)),
+        ["--h7-open", seed, secs] => {
+            return h7_open::main(seed.parse().unwrap_or(0), secs.parse().unwrap_or(0.0));
+        }
+        _ => {}
+    }
     let option = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
     let secs: Option<f64> = option("--secs").and_then(|text| text.parse().ok());
     let seed: Option<u64> = option("--seed").and_then(|text| text.parse().ok());

@@ -51,15 +51,21 @@ impl Op {
     /// acknowledged without a look at the disk.
     pub fn is_durable(&self) -> bool {
         match self {
-            Self::Batch(changes, level) => {
-                let writes = changes.iter().any(|(_, change)| !change.rows().is_empty());
-                writes && matches!(level, Durability::Group | Durability::Strict)
-            }
+            Self::Batch(_, level) => self.writes() && matches!(level, Durability::Group | Durability::Strict),
             Self::Bulk { rows, .. } => !rows.is_empty(),
             Self::Flush | Self::Compact | Self::Reopen | Self::Create { .. } | Self::Drop(_) => true,
             Self::AddColumn { .. } | Self::DropColumn { .. } | Self::RenameColumn { .. } => true,
             _ => false,
         }
+    }
+
+    /// True when a success means: this and all before it is with the operating system.
+    pub fn survives_kill(&self) -> bool {
+        self.is_durable() || (self.writes() && matches!(self, Self::Batch(_, Durability::Buffered)))
+    }
+
+    fn writes(&self) -> bool {
+        matches!(self, Self::Batch(changes, _) if changes.iter().any(|(_, change)| !change.rows().is_empty()))
     }
 
     /// The rows and keys in it.

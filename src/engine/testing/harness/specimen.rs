@@ -60,6 +60,8 @@ pub fn specimen() -> Specimen {
             Op::Batch(vec![("k".into(), delete)], Durability::Group),
             Op::Flush,
             commit(2, Durability::Group),
+            commit(5, Durability::Group),
+            commit(6, Durability::Strict),
         ],
         vec![commit(3, Durability::Group), commit(4, Durability::Group)],
     ];

@@ -20,6 +20,7 @@ use trilith_engine::{ClosedReason, Engine, Error as EngineError, IfExists, Snaps
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::options::Options;
+use crate::query::passing;
 use crate::query::schema::LocalTables;
 use crate::query::session::{Pinned, Sessions};
 use crate::query::statements::{self, Call};
@@ -90,6 +91,9 @@ impl Database {
     /// # Errors
     /// When the session cannot be set up.
     pub fn over(engine: Arc<Engine>, options: &Options) -> Result<Self> {
+        if !engine.options().read_only {
+            passing::drop_orphans(&engine)?;
+        }
         let sessions = Sessions::new(Arc::clone(&engine), options)?;
         Ok(Self { inner: Arc::new(Inner { engine, sessions, pid: std::process::id() }) })
     }
@@ -156,8 +160,9 @@ impl Database {
     /// # Errors
     /// When the database is closed.
     pub fn table_names(&self) -> Result<Vec<TableName>> {
-        let mut names: Vec<TableName> =
-            self.snapshot()?.tables().iter().map(|def| def.name.clone()).collect();
+        let tables = self.snapshot()?.tables();
+        let listed = tables.iter().map(|def| &def.name).filter(|name| !passing::is_passing(name));
+        let mut names: Vec<TableName> = listed.cloned().collect();
         names.sort_unstable();
         Ok(names)
     }

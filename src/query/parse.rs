@@ -4,7 +4,9 @@
 //! statements may stand in one text, separated by semicolons.
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as SqlStatement};
-use datafusion::sql::sqlparser::ast::ExprWithAlias;
+use datafusion::sql::sqlparser::ast::{
+    ExprWithAlias, SelectFlavor, SelectItem, SetExpr, Statement as Ast, WildcardAdditionalOptions,
+};
 use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -76,9 +78,21 @@ fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
         .build()?;
     let mut parsed = parser.parse_statements()?;
     match (parsed.pop_front(), parsed.is_empty()) {
-        (Some(statement), true) => Ok(Statement::Sql(Box::new(statement))),
+        (Some(statement), true) => Ok(Statement::Sql(Box::new(with_columns(statement)))),
         _ => Err(Error::invalid("SQL text", "it holds no statement")),
     }
+}
+
+/// `FROM t` without `SELECT` means every column.
+fn with_columns(mut statement: SqlStatement) -> SqlStatement {
+    if let SqlStatement::Statement(ast) = &mut statement
+        && let Ast::Query(query) = ast.as_mut()
+        && let SetExpr::Select(select) = query.body.as_mut()
+        && select.flavor == SelectFlavor::FromFirstNoSelect
+    {
+        select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+    }
+    statement
 }
 
 /// A query written by ourselves from parts that were parsed before.

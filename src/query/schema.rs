@@ -11,6 +11,7 @@ use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::error::Result;
 use trilith_engine::{Error as EngineError, TableName};
 
+use super::passing;
 use super::session::Pinned;
 use super::table::TrilithTable;
 use crate::error::external;
@@ -43,8 +44,10 @@ impl fmt::Debug for TrilithSchema {
 impl SchemaProvider for TrilithSchema {
     fn table_names(&self) -> Vec<String> {
         let tables = self.pinned.snapshot.tables();
-        let stored =
-            tables.iter().filter(|def| def.name.schema == self.name).map(|def| def.name.table.clone());
+        let stored = tables
+            .iter()
+            .filter(|def| def.name.schema == self.name && !passing::is_passing(&def.name))
+            .map(|def| def.name.table.clone());
         let mut names: Vec<String> = stored.chain(self.locals.keys().cloned()).collect();
         names.sort_unstable();
         names.dedup();
@@ -55,7 +58,11 @@ impl SchemaProvider for TrilithSchema {
         if let Some(local) = self.locals.get(name) {
             return Ok(Some(Arc::clone(local)));
         }
-        match self.pinned.snapshot.table(&TableName::new(&self.name, name)) {
+        let name = TableName::new(&self.name, name);
+        if passing::is_passing(&name) {
+            return Ok(None);
+        }
+        match self.pinned.snapshot.table(&name) {
             Ok(view) => Ok(Some(Arc::new(TrilithTable::new(self.pinned.clone(), view)))),
             Err(EngineError::NotFound { .. }) => Ok(None),
             Err(error) => Err(external(error)),

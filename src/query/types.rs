@@ -29,6 +29,12 @@ impl TypePlanner for TrilithTypes {
             SqlType::Timestamp(precision, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
                 Ok(Some(Arc::new(Field::new("", instant(*precision)?, true))))
             }
+            SqlType::Blob(_) | SqlType::Varbinary(_) | SqlType::Binary(_) => {
+                Ok(Some(Arc::new(Field::new("", DataType::Binary, true))))
+            }
+            SqlType::Datetime(precision) => {
+                Ok(Some(Arc::new(Field::new("", DataType::Timestamp(unit(*precision)?, None), true))))
+            }
             SqlType::Custom(name, arguments) => custom(name, arguments),
             _ => Ok(None),
         }
@@ -37,14 +43,18 @@ impl TypePlanner for TrilithTypes {
 
 /// A point in time: stored as UTC, whatever zone it was written in.
 fn instant(precision: Option<u64>) -> Result<DataType> {
-    let unit = match precision {
-        Some(0) => TimeUnit::Second,
-        Some(3) => TimeUnit::Millisecond,
-        Some(6) => TimeUnit::Microsecond,
-        None | Some(9) => TimeUnit::Nanosecond,
-        Some(other) => return plan_err!("TIMESTAMP({other}): the precision must be 0, 3, 6 or 9"),
-    };
-    Ok(DataType::Timestamp(unit, Some("UTC".into())))
+    Ok(DataType::Timestamp(unit(precision)?, Some("UTC".into())))
+}
+
+/// The unit that keeps this many digits after the second.
+fn unit(precision: Option<u64>) -> Result<TimeUnit> {
+    match precision {
+        Some(0) => Ok(TimeUnit::Second),
+        Some(3) => Ok(TimeUnit::Millisecond),
+        Some(6) => Ok(TimeUnit::Microsecond),
+        None | Some(9) => Ok(TimeUnit::Nanosecond),
+        Some(other) => plan_err!("TIMESTAMP({other}): the precision must be 0, 3, 6 or 9"),
+    }
 }
 
 fn custom(name: &ObjectName, arguments: &[String]) -> Result<Option<FieldRef>> {

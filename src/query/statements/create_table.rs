@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::DFSchema;
@@ -21,6 +20,7 @@ use super::context::Context;
 use super::target::{folded, table_name};
 use crate::error::{Error, Result};
 use crate::query::parse;
+use crate::query::passing;
 use crate::query::types;
 use crate::query::write::{Change, WriteNode};
 
@@ -203,7 +203,7 @@ async fn from_query(
     }
     let rows = context.plan(SqlStatement::Statement(Box::new(Ast::Query(query)))).await?;
     let rows = columns.adopt(rows)?;
-    let passing = passing_name(&name);
+    let passing = passing::new(&name);
     let def = context.engine().create_table(&columns.spec(passing.clone()), IfExists::Fail)?;
     let filled = fill(context, &def, rows).await;
     let named = filled.and_then(|count| {
@@ -222,13 +222,6 @@ async fn from_query(
 async fn fill(context: &Context<'_>, def: &Arc<TableDef>, rows: LogicalPlan) -> Result<DataFrame> {
     let plan = WriteNode::plan(context.pinned.clone(), Arc::clone(def), Change::Insert, rows)?;
     context.execute(plan).await
-}
-
-/// A name nobody else uses: dropped with the statement when it fails.
-fn passing_name(name: &TableName) -> TableName {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let unique = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    TableName::new(&name.schema, format!("{} (being created {}-{})", name.table, unique.0, unique.1))
 }
 
 impl Columns {

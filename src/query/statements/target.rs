@@ -12,6 +12,7 @@ use trilith_engine::{Error as EngineError, TableDef, TableName, TableView};
 use super::context::Context;
 use crate::error::{Error, Result};
 use crate::query::catalog::{CATALOG, DEFAULT_SCHEMA, SYSTEM_SCHEMA};
+use crate::query::passing;
 use crate::query::table::TrilithTable;
 
 /// A table to change, as the statement's snapshot has it.
@@ -72,7 +73,14 @@ pub(super) fn engine_name(reference: &TableReference) -> Result<TableName> {
         let why = "tables of this schema describe the database and cannot be changed";
         return Err(Error::invalid(format!("table {reference}"), why));
     }
-    Ok(TableName::new(resolved.schema.as_ref(), resolved.table.as_ref()))
+    let name = TableName::new(resolved.schema.as_ref(), resolved.table.as_ref());
+    if passing::is_passing(&name) {
+        return Err(Error::invalid(
+            format!("table {reference}"),
+            "names of this form are for tables being created",
+        ));
+    }
+    Ok(name)
 }
 
 /// The name of a table in a statement, in the engine's terms.

@@ -6,11 +6,13 @@ use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray,
 use datafusion::error::Result;
 use trilith_engine::{ColumnDef, TableDef};
 
+use crate::query::passing;
 use crate::query::session::Pinned;
 use crate::query::types::sql_name;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
-    let tables = pinned.snapshot.tables();
+    let mut tables = pinned.snapshot.tables();
+    tables.retain(|def| !passing::is_passing(&def.name));
     let all: Vec<(&TableDef, usize, &ColumnDef)> = tables
         .iter()
         .flat_map(|def| def.columns.iter().enumerate().map(move |(at, column)| (def.as_ref(), at, column)))

@@ -8,10 +8,12 @@ use datafusion::error::Result;
 use trilith_engine::{TableDef, TableName};
 
 use crate::error::external;
+use crate::query::passing;
 use crate::query::session::Pinned;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
-    let tables = pinned.snapshot.tables();
+    let mut tables = pinned.snapshot.tables();
+    tables.retain(|def| !passing::is_passing(&def.name));
     let rows = tables
         .iter()
         .map(|def| pinned.snapshot.table(&def.name)?.row_count())

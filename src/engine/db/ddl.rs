@@ -70,6 +70,11 @@ pub enum AlterTable {
         /// Its new name.
         to: TableName,
     },
+    /// Gives the table the name of another, which is dropped in the same step; one that is not there is no error.
+    ReplaceTable {
+        /// The other table.
+        other: TableName,
+    },
 }
 
 impl Core {
@@ -128,12 +133,18 @@ impl Core {
         let def = Arc::new(altered(&state.table(name)?.def, change)?);
         if def.name != *name {
             require_schema(&state.schemas, &def.name.schema)?;
-            if state.tables.contains_key(&def.name) {
+            if state.tables.contains_key(&def.name) && !matches!(change, AlterTable::ReplaceTable { .. }) {
                 return Err(taken("table", &def.name.to_string()));
             }
         }
         self.flush_all(&mut live, &mut writer)?;
+        let replaced =
+            self.published.load().state.tables.get(&def.name).filter(|table| table.def.id != def.id).cloned();
+        replaced.as_deref().inspect(|table| keep_readable(table));
         self.edit_manifest(&mut live, |manifest| {
+            manifest
+                .tables
+                .retain(|record| Some(record.def.id) != replaced.as_ref().map(|table| table.def.id));
             manifest.table_mut(def.id)?.def = (*def).clone();
             Ok(())
         })?;
@@ -142,6 +153,9 @@ impl Core {
                 state.put(Arc::new(table.redefine(Arc::clone(&def))));
             }
         });
+        if let Some(replaced) = replaced {
+            retire_missing(&replaced.files, &[]);
+        }
         Ok(def)
     }
 
@@ -322,7 +336,7 @@ fn altered(def: &TableDef, change: &AlterTable) -> Result<TableDef> {
         }
         AlterTable::DropColumn { name } => drop_column(&mut def, name)?,
         AlterTable::RenameColumn { from, to } => rename_column(&mut def, from, to)?,
-        AlterTable::RenameTable { to } => {
+        AlterTable::RenameTable { to } | AlterTable::ReplaceTable { other: to } => {
             to.validate()?;
             def.name = to.clone();
             return Ok(def.derive());

@@ -207,10 +207,11 @@ async fn from_query(
     let def = context.engine().create_table(&columns.spec(passing.clone()), IfExists::Fail)?;
     let filled = fill(context, &def, rows).await;
     let named = filled.and_then(|count| {
-        if old.is_some() {
-            context.engine().drop_table(&name)?;
-        }
-        context.engine().alter_table(&passing, &AlterTable::RenameTable { to: name })?;
+        let naming = match exists {
+            IfExists::Replace => AlterTable::ReplaceTable { other: name },
+            _ => AlterTable::RenameTable { to: name },
+        };
+        context.engine().alter_table(&passing, &naming)?;
         Ok(count)
     });
     if named.is_err() {

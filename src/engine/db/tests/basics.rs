@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::support::{contents, key, keyed, keyless, keys, row_ids, rows, small};
-use crate::{Engine, Error, MemoryStorage, TableName, WriteBatch, WriteMode};
+use crate::{AlterTable, Engine, Error, MemoryStorage, TableName, WriteBatch, WriteMode};
 
 fn open() -> Arc<Engine> {
     Engine::in_memory(small()).unwrap()
@@ -210,4 +210,40 @@ fn overwrites_leave_files_few_and_bytes_bounded() {
     let files = engine.files();
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     assert!(files.len() <= 4 && bytes < 100_000, "{} files, {bytes} bytes", files.len());
+}
+
+#[test]
+fn a_table_takes_the_place_of_another_in_one_step() {
+    let storage = Arc::new(MemoryStorage::new());
+    let engine = Engine::open(Arc::clone(&storage) as Arc<dyn crate::Storage>, small()).unwrap();
+    upsert(&engine, "t", &[(1, "old")]);
+    engine.flush().unwrap();
+    upsert(&engine, "t", &[(2, "old too")]);
+    upsert(&engine, "aside", &[(1, "new")]);
+    let before = engine.snapshot().unwrap();
+    let replace = |from: &str, other: &str| {
+        let change = AlterTable::ReplaceTable { other: TableName::public(other) };
+        engine.alter_table(&TableName::public(from), &change).unwrap();
+    };
+    replace("aside", "t");
+    replace("t", "t");
+    assert_eq!(contents(&before, "t"), map(&[(1, "old"), (2, "old too")]));
+    drop(before);
+    upsert(&engine, "t", &[(3, "later")]);
+    replace("t", "renamed");
+    for reopened in [false, true] {
+        let snapshot = match reopened {
+            false => engine.snapshot().unwrap(),
+            true => {
+                engine.close().unwrap();
+                Engine::open(Arc::clone(&storage) as Arc<dyn crate::Storage>, small())
+                    .unwrap()
+                    .snapshot()
+                    .unwrap()
+            }
+        };
+        let names: Vec<String> = snapshot.tables().iter().map(|def| def.name.to_string()).collect();
+        assert_eq!(names, ["renamed"]);
+        assert_eq!(contents(&snapshot, "renamed"), map(&[(1, "new"), (3, "later")]));
+    }
 }

@@ -9,8 +9,9 @@ use pyo3::types::PyList;
 use trilith::document::{Direction, Filter, Projection, Sort, Update, Value};
 use trilith::{FindOptions, UpdateResult};
 
-use crate::error::{from_database, from_query, invalid};
-use crate::values::{document_object, documents, objects, to_value};
+use crate::error::{from_database, invalid};
+use crate::query::Query;
+use crate::values::{document_object, documents, to_value};
 use crate::wait::wait;
 
 /// Documents of one name.
@@ -87,20 +88,12 @@ impl Collection {
         PyList::new(py, ids)
     }
 
-    /// The documents that match.
-    fn find<'py>(&self, py: Python<'py>, request: Find<'py>) -> PyResult<Bound<'py, PyList>> {
+    /// The documents that match, as a query of one column.
+    fn find<'py>(&self, py: Python<'py>, request: Find<'py>) -> PyResult<Query> {
         let (filter, options) = (filter(&request.filter)?, request.options()?);
         let documents = self.documents.clone();
-        let batches = wait(py, &self.database, async move {
-            let found = documents.find(&filter, &options).await.map_err(from_database)?;
-            found.collect().await.map_err(from_query)
-        })?;
-        let list = PyList::empty(py);
-        for batch in &batches {
-            let rows = objects(py, batch.schema_ref().field(0), batch.column(0))?;
-            list.call_method1("extend", (rows,))?;
-        }
-        Ok(list)
+        let work = async move { documents.find(&filter, &options).await.map_err(from_database) };
+        Ok(Query::new(self.database.clone(), wait(py, &self.database, work)?))
     }
 
     /// Changes matching documents; returns how many matched and how many changed.

@@ -34,7 +34,7 @@ pub(crate) fn numpy_column(py: Python<'_>, field: &Field, array: &ArrayRef) -> P
     if let DataType::FixedSizeList(_, width) = array.data_type() {
         let list = array.as_fixed_size_list();
         let values = list.values().slice(list.value_offset(0) as usize, list.len() * *width as usize);
-        if let Some((dtype, data)) = fixed_width(&values).filter(|_| values.null_count() == 0) {
+        if let Some((dtype, data)) = fixed_width(&values).filter(|_| is_dense(array, &values)) {
             return Ok(NumpyColumn { name, dtype, width: Some(*width), data: buffer(py, data)?, mask });
         }
     } else if let Some((dtype, data)) = fixed_width(array) {
@@ -44,6 +44,13 @@ pub(crate) fn numpy_column(py: Python<'_>, field: &Field, array: &ArrayRef) -> P
     }
     let data = objects(py, field, array)?.into_any().unbind();
     Ok(NumpyColumn { name, dtype: "O".into(), width: None, data, mask: None })
+}
+
+/// True when no element of a vector is null, save those of vectors that are null as a whole.
+fn is_dense(vectors: &ArrayRef, elements: &ArrayRef) -> bool {
+    let width = elements.len().checked_div(vectors.len()).unwrap_or_default();
+    let dense = |row: usize| vectors.is_null(row) || elements.slice(row * width, width).null_count() == 0;
+    elements.null_count() == 0 || (0..vectors.len()).all(dense)
 }
 
 fn buffer(py: Python<'_>, data: Buffer) -> PyResult<Py<PyAny>> {

@@ -137,6 +137,15 @@ def test_numpy(db: trilith.Database) -> None:
     assert db.sql("SELECT v FROM t WHERE false").numpy()["v"].shape == (0, 3)
 
 
+def test_numpy_vectors_with_nulls(db: trilith.Database) -> None:
+    table = db.create_table("t", {"id": "BIGINT", "v": "VECTOR(2)"}, primary_key="id")
+    table.append([{"id": 1, "v": [1.0, 2.0]}, {"id": 2, "v": None}])
+    array = table.scan(order_by="id").numpy()["v"]
+    assert array.shape == (2, 2)
+    assert array.mask.tolist() == [[False, False], [True, True]]
+    assert array[0].tolist() == [1.0, 2.0]
+
+
 def test_parameters(db: trilith.Database) -> None:
     row = db.sql("SELECT $1 + 1, $2", [41, "tea"]).fetchone()
     assert row == (42, "tea")

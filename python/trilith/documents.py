@@ -161,7 +161,7 @@ class Find:
         return self
 
     def __iter__(self) -> Iterator[Document]:
-        """Run the search."""
+        """Run the search and read the documents as they are found."""
         request = {
             "filter": self._filter,
             "projection": self._projection,
@@ -169,7 +169,13 @@ class Find:
             "skip": self._skip,
             "limit": self._limit,
         }
-        return iter(self._native.find(request))
+        cursor = self._native.find(request).cursor()
+        try:
+            for batch in cursor:
+                for (document,) in batch.rows():
+                    yield document
+        finally:
+            cursor.close()
 
     def to_list(self) -> list[Document]:
         """Return all matches as a list."""

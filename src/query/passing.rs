@@ -63,7 +63,7 @@ mod tests {
         let database = Database::over(Arc::clone(&engine), &Options::default()).unwrap();
         let names: Vec<TableName> =
             engine.snapshot().unwrap().tables().iter().map(|def| def.name.clone()).collect();
-        assert_eq!(names, [own.clone()]);
+        assert_eq!(names, std::slice::from_ref(&own));
         assert_eq!(database.table_names().unwrap(), []);
         assert!(database.sql_blocking(&format!("SELECT * FROM \"{}\"", own.table)).is_err());
         assert!(database.sql_blocking(&format!("CREATE TABLE \"{}\" (a INT)", own.table)).is_err());

@@ -54,8 +54,8 @@ const TABLES: &str = "SELECT table_schema, table_name FROM information_schema.ta
 fn columns(table: &str) -> String {
     let (schema, name) = table.split_once('.').unwrap_or(("public", table));
     format!(
-        "SELECT column_name, data_type, is_nullable FROM information_schema.columns \
-         WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
+        "SELECT column_name, data_type, nullable, is_key, column_default FROM trilith.columns \
+         WHERE schema_name = {} AND table_name = {} ORDER BY position",
         quoted(schema),
         quoted(name)
     )

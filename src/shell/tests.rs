@@ -128,7 +128,9 @@ fn backslash_commands() {
     let script = "CREATE TABLE t (n BIGINT PRIMARY KEY, v VECTOR(2));\n\\d\n\\d t\n\\h l2_dist\n\\?\n\\timing off\nSELECT 1;\n\\q\nSELECT nope;\n";
     let ran = run_with(&["--format", "csv"], script);
     assert_eq!(ran.status, 0, "{}", ran.err);
-    for part in ["public,t\n", "n,Int64,NO\n", "l2_distance", "\\pset format"] {
+    for part in
+        ["public,t\n", "n,Int64,false,true,\nv,VECTOR(2),true,false,\n", "l2_distance", "\\pset format"]
+    {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
     for (command, part) in [("\\nope", "\\? lists"), ("\\pset format arrow", "use table, csv")] {

@@ -150,7 +150,9 @@ impl ScanPart {
             }
             Source::MemTable { chunks } => {
                 let (chunk, live) = &chunks[i];
-                let Some(rows) = &chunk.rows else { return Err(Error::Internal("a scan of deletions".into())) };
+                let Some(rows) = &chunk.rows else {
+                    return Err(Error::Internal("a scan of deletions".into()));
+                };
                 Ok((rows.project(columns)?, live.clone()))
             }
         }

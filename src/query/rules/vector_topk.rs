@@ -10,19 +10,20 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
-use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, Literal};
+use datafusion::physical_expr::expressions::{Column, IsNotNullExpr};
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_expr::utils::{collect_columns, split_conjunction};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr, conjunction};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use trilith_udfs::vector::{DistanceFunction, Reading, VectorQuery, is_vector};
+use trilith_udfs::vector::{DistanceFunction, Reading, is_vector};
 
 use crate::query::scan::{ScanExec, ScanPlan};
-use crate::query::search::{KnnExec, KnnSearch, Nulls, Placement};
+use crate::query::search::{KnnExec, KnnSearch, Nulls, Placement, Query};
 
 /// The rule.
 #[derive(Debug)]
@@ -51,7 +52,11 @@ fn search(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>
     let Some(sort) = node.downcast_ref::<SortExec>() else { return Ok(None) };
     let (Some(k), [key]) = (sort.fetch().filter(|k| *k > 0), sort.expr().as_ref()) else { return Ok(None) };
     let Some(source) = Source::below(sort, key)? else { return Ok(None) };
-    let Some((vector, query)) = source.distance()? else { return Ok(None) };
+    let Some((vector, query)) = source.distance() else { return Ok(None) };
+    // What a volatile condition saw must not be computed again by a projection.
+    if source.filters.iter().any(is_volatile) {
+        return Ok(None);
+    }
     let (filter, has_vector) = split_filters(&source.filters, vector);
     let nulls = match (has_vector, key.options.nulls_first) {
         (true, _) => Nulls::Excluded,
@@ -122,28 +127,28 @@ impl Source {
         }
     }
 
-    /// The column of vectors and the query that the key compares it with.
-    fn distance(&self) -> Result<Option<(usize, VectorQuery)>> {
-        let Some(call) = self.key.expr.downcast_ref::<ScalarFunctionExpr>() else { return Ok(None) };
-        let Some(function) = call.fun().inner().downcast_ref::<DistanceFunction>() else { return Ok(None) };
+    /// The column of vectors and what the key compares it with.
+    fn distance(&self) -> Option<(usize, Query)> {
+        let call = self.key.expr.downcast_ref::<ScalarFunctionExpr>()?;
+        let function = call.fun().inner().downcast_ref::<DistanceFunction>()?;
         let near_to_far = (function.reading() == Reading::Distance) != self.key.options.descending;
-        let [left, right] = call.args() else { return Ok(None) };
-        let Some((column, constant)) = column_and_constant(left, right).filter(|_| near_to_far) else {
-            return Ok(None);
-        };
-        if !is_vector(self.scan.schema().field(column.index()).data_type()) {
-            return Ok(None);
-        }
-        Ok(VectorQuery::new(function, constant.value())?.map(|query| (column.index(), query)))
+        let [left, right] = call.args() else { return None };
+        let (column, constant) = column_and_constant(left, right).filter(|_| near_to_far)?;
+        let holds_vectors = is_vector(self.scan.schema().field(column.index()).data_type());
+        let query =
+            Query { function: call.fun().clone(), metric: function.metric(), vector: Arc::clone(constant) };
+        holds_vectors.then_some((column.index(), query))
     }
 }
 
-/// Distances are symmetric, so either side may be the constant.
+/// Distances are symmetric, so either side may be the constant: a literal, or a subquery of one value.
 fn column_and_constant<'a>(
     left: &'a Arc<dyn PhysicalExpr>,
     right: &'a Arc<dyn PhysicalExpr>,
-) -> Option<(&'a Column, &'a Literal)> {
-    [(left, right), (right, left)].into_iter().find_map(|(column, constant)| {
-        Some((column.downcast_ref::<Column>()?, constant.downcast_ref::<Literal>()?))
-    })
+) -> Option<(&'a Column, &'a Arc<dyn PhysicalExpr>)> {
+    let is_constant = |expr: &Arc<dyn PhysicalExpr>| collect_columns(expr).is_empty() && !is_volatile(expr);
+    [(left, right), (right, left)]
+        .into_iter()
+        .filter(|(_, constant)| is_constant(constant))
+        .find_map(|(column, constant)| Some((column.downcast_ref::<Column>()?, constant)))
 }

@@ -15,13 +15,17 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, SchedulingType, apply_expression_roots,
+};
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput,
 };
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+
+use trilith_udfs::vector::VectorQuery;
 
 use super::knn::{KnnSearch, Work};
 use super::nearest::Nearest;
@@ -51,10 +55,12 @@ impl KnnExec {
 
     async fn run(self) -> Result<RecordBatch> {
         let work = Arc::new(Work::new(&self.search));
+        let query = Arc::new(self.search.query.known()?);
         let compared = MetricBuilder::new(&self.metrics).global_counter("rows_compared");
         let mut tasks = JoinSet::new();
         for _ in 0..self.search.scan.partitions_len() {
-            tasks.spawn(search_units(Arc::clone(&self.search), Arc::clone(&work), self.k, compared.clone()));
+            let (search, query) = (Arc::clone(&self.search), Arc::clone(&query));
+            tasks.spawn(search_units(search, query, Arc::clone(&work), self.k, compared.clone()));
         }
         let mut nearest = Nearest::new(self.k);
         while let Some(found) = tasks.join_next().await {
@@ -65,10 +71,16 @@ impl KnnExec {
 }
 
 /// One task: searches units until none is left, letting others run in between.
-async fn search_units(search: Arc<KnnSearch>, work: Arc<Work>, k: usize, compared: Count) -> Result<Nearest> {
+async fn search_units(
+    search: Arc<KnnSearch>,
+    query: Arc<Option<VectorQuery>>,
+    work: Arc<Work>,
+    k: usize,
+    compared: Count,
+) -> Result<Nearest> {
     let mut nearest = Nearest::new(k);
-    while let Some((number, unit)) = work.take() {
-        compared.add(search.search_unit(number, unit, &mut nearest)?);
+    while let Some(numbered) = work.take() {
+        compared.add(search.search_unit(query.as_ref().as_ref(), numbered, &mut nearest)?);
         tokio::task::yield_now().await;
     }
     Ok(nearest)
@@ -77,7 +89,7 @@ async fn search_units(search: Arc<KnnSearch>, work: Arc<Work>, k: usize, compare
 impl DisplayAs for KnnExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let search = &self.search;
-        let (table, metric) = (search.scan.table(), search.query.metric());
+        let (table, metric) = (search.scan.table(), search.query.metric);
         let schema = search.scan.schema();
         let column = schema.field(search.vector).name();
         if matches!(format, DisplayFormatType::TreeRender) {
@@ -112,7 +124,8 @@ impl ExecutionPlan for KnnExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        self.search.filter.as_ref().map_or(Ok(TreeNodeRecursion::Continue), f)
+        let roots = std::iter::once(&self.search.query.vector).chain(&self.search.filter);
+        apply_expression_roots(roots, f)
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -8,13 +8,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::interleave_record_batch;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use trilith_udfs::vector::VectorQuery;
+use trilith_udfs::kernels::Metric;
+use trilith_udfs::vector::{DistanceFunction, VectorQuery};
 
 use super::nearest::{Nearest, Placement};
 use crate::query::scan::{ScanPlan, Unit};
@@ -30,11 +34,41 @@ pub(crate) struct KnnSearch {
     /// The column of vectors, among those of the scan.
     pub vector: usize,
     /// What they are compared with.
-    pub query: VectorQuery,
+    pub query: Query,
     /// The condition on rows, over the columns of the scan.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
     /// Where rows without a distance stand.
     pub placement: Placement,
+}
+
+/// A vector that is known at the latest when the search starts, and how it is compared.
+#[derive(Debug)]
+pub(crate) struct Query {
+    /// The distance function that the query names.
+    pub function: ScalarUDF,
+    /// Its metric.
+    pub metric: Metric,
+    /// The vector: a literal, or the value of a subquery.
+    pub vector: Arc<dyn PhysicalExpr>,
+}
+
+impl Query {
+    /// The vector; `None` when it is null.
+    ///
+    /// # Errors
+    /// When the expression fails or its value is no vector.
+    pub(super) fn known(&self) -> Result<Option<VectorQuery>> {
+        let options = RecordBatchOptions::new().with_row_count(Some(1));
+        let nothing = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options)?;
+        let vector = match self.vector.evaluate(&nothing)? {
+            ColumnarValue::Scalar(vector) => vector,
+            ColumnarValue::Array(vectors) => ScalarValue::try_from_array(&vectors, 0)?,
+        };
+        match self.function.inner().downcast_ref::<DistanceFunction>() {
+            Some(function) => VectorQuery::new(function, &vector),
+            None => internal_err!("{} is no distance", self.function.name()),
+        }
+    }
 }
 
 /// The units of a search, handed out one by one to whoever is free.
@@ -58,7 +92,12 @@ impl Work {
 
 impl KnnSearch {
     /// Offers the rows of one unit; returns how many were compared.
-    pub(super) fn search_unit(&self, number: usize, unit: Unit, nearest: &mut Nearest) -> Result<usize> {
+    pub(super) fn search_unit(
+        &self,
+        query: Option<&VectorQuery>,
+        (number, unit): (usize, Unit),
+        nearest: &mut Nearest,
+    ) -> Result<usize> {
         let passing = self.passing(unit)?;
         if passing.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
             return Ok(0);
@@ -69,9 +108,13 @@ impl KnnSearch {
             (live, passing) => live.or(passing),
         };
         let first = (number as u64) << ROW_BITS;
-        self.query.scan(batch.column(0), selected.as_ref(), |row, distance| {
-            nearest.push(first | row as u64, distance);
-        })?;
+        let mut offer = |row, distance| nearest.push(first | row as u64, distance);
+        match (query, &selected) {
+            (Some(query), selected) => query.scan(batch.column(0), selected.as_ref(), offer)?,
+            // No row has a distance to nothing.
+            (None, Some(selected)) => selected.set_indices().for_each(|row| offer(row, None)),
+            (None, None) => (0..batch.num_rows()).for_each(|row| offer(row, None)),
+        }
         Ok(selected.map_or(batch.num_rows(), |rows| rows.count_set_bits()))
     }
 

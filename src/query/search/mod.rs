@@ -17,6 +17,6 @@ mod tests;
 
 pub(crate) use exec::KnnExec;
 pub(crate) use function::VectorSearch;
-pub(crate) use knn::KnnSearch;
+pub(crate) use knn::{KnnSearch, Query};
 pub(crate) use named::NamedArguments;
 pub(crate) use nearest::{Nulls, Placement};

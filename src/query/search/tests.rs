@@ -76,6 +76,7 @@ fn order_by_distance_is_a_search() {
         "SELECT * FROM (SELECT id, cosine_distance([1, 2, 3], v) AS d, kind FROM t WHERE kind > 0) WHERE id < 70 ORDER BY d LIMIT 5 OFFSET 2",
         "SELECT id FROM t WHERE v IS NOT NULL ORDER BY inner_product(v, [1, 2, 3]) DESC LIMIT 5",
         "SELECT id FROM t ORDER BY cosine_similarity(v, [1, 2, 3]) DESC LIMIT 5",
+        "SELECT id FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 7) LIMIT 5",
         "SELECT id FROM vector_search('t', 'v', [1, 2, 3], 5)",
         "SELECT id FROM vector_search('t', 'v', [1, 2, 3], k => 5, metric => 'l2') WHERE kind = 1",
     ] {
@@ -173,6 +174,16 @@ fn wrong_calls_are_named() {
         let error = db.sql_blocking(sql).unwrap_err().to_string();
         assert!(error.contains(part), "{sql}: {error}");
     }
+}
+
+#[test]
+fn the_query_may_be_a_row_of_the_table() {
+    let db = filled(2, &spiral(100), 60);
+    let near = |id: i64| format!("SELECT id FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = {id}) LIMIT 3");
+    assert_eq!(ids(&db, &near(7))[0], 7);
+    // Row 3 has no vector, row 1000 is none: then no row is nearer than another.
+    assert_eq!(ids(&db, &near(3)), [0, 1, 2]);
+    assert_eq!(ids(&db, &near(1000)), [0, 1, 2]);
 }
 
 #[test]

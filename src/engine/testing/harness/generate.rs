@@ -66,6 +66,7 @@ impl Generator {
             74..=76 => Op::Kill,
             77..=80 => Op::Snapshot,
             81..=83 => Op::CheckSnapshots,
+            84..=88 => self.stale(state),
             _ => self.get(state, name),
         }
     }
@@ -161,6 +162,13 @@ impl Generator {
         ];
         let safe = usize::from(self.menu == Menu::Model);
         Op::Batch(changes, *levels[safe..].choose(&mut self.dice).unwrap_or(&Durability::Group))
+    }
+
+    /// Replaces and deletes rows of one table or two, most of them known ones.
+    fn stale(&mut self, state: &State) -> Op {
+        let Op::Batch(changes, _) = self.batch(state) else { return Op::Snapshot };
+        let no_insert = |(_, change): &(String, Change)| !matches!(change, Change::Insert(_));
+        Op::Stale(changes.into_iter().filter(no_insert).collect())
     }
 
     fn change(&mut self, table: &Table) -> Change {

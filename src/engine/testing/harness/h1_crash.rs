@@ -50,7 +50,7 @@ fn trial(seed: u64, bug: Option<Bug>, report: &mut Report) {
     let storage = SimStorage::new();
     storage.record_history();
     let mut workload = Workload { storage, options, bug, history: History::new(State::new()) };
-    let bounded = seed % 2 == 0;
+    let bounded = seed.is_multiple_of(2);
     let outcome = if bounded {
         workload.run(|at, _| alphabet::sequence(seed / 2).get(at).cloned())
     } else {

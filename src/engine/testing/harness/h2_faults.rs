@@ -93,7 +93,7 @@ fn calls_of(options: &Options, ops: &[Op]) -> u64 {
 
 fn draw(dice: &mut SmallRng, calls: u64, run: u64) -> Fault {
     // Every call in turn, then calls of one kind, which are fewer.
-    let kind = if run % 2 == 0 { None } else { *pick(dice, &KINDS) };
+    let kind = if run.is_multiple_of(2) { None } else { *pick(dice, &KINDS) };
     let nth =
         if kind.is_none() { dice.random_range(1..=calls) } else { dice.random_range(1..=calls / 6 + 1) };
     Fault { kind, nth, forever: dice.random(), error: *pick(dice, &FaultError::ALL), partly: dice.random() }

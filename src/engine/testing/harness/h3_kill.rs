@@ -88,20 +88,20 @@ fn cycle(
     }
     let options = Options { read_only: dice.random(), background: false, ..h3_child::options(dice) };
     let (found, recovery) = open(folder, options)?;
-    for writer in 0..4 {
+    for (writer, &at) in found.iter().enumerate() {
         let behind =
             told.unsafe_commits.iter().filter(|(_, seq)| *seq < told.safe_seq).map(|(n, _)| *n).max();
         let least = if writer == 0 { known[0].max(behind.unwrap_or(0)) } else { told.acked[writer] };
-        if found[writer] < least {
+        if at < least {
             return Err(Verdict::Lost(format!(
                 "writer {writer} is at {}, commit {least} was acknowledged",
-                found[writer]
+                at
             )));
         }
-        if found[writer] > told.acked[writer] + 1 {
+        if at > told.acked[writer] + 1 {
             return Err(Verdict::Wrong(format!(
                 "writer {writer} is at {}, beyond {}",
-                found[writer], told.acked[writer]
+                at, told.acked[writer]
             )));
         }
     }

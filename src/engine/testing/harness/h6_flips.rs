@@ -47,7 +47,7 @@ fn flip(specimen: &Specimen, mut bit: u64, report: &mut Report) {
         damaged[(bit / 8) as usize] ^= 1 << (bit % 8);
         let disk = specimen.disk.kill_image();
         disk.plant(path, &damaged);
-        let (noticed, verdict) = specimen.judge(disk.clone(), &[path], bit % 2 == 0);
+        let (noticed, verdict) = specimen.judge(disk.clone(), &[path], bit % 4 != 0);
         let silent = match path.rsplit_once('.').map(|(_, kind)| kind) {
             Some("mf") => "silent_mf",
             Some("wal") => "silent_wal",
@@ -57,7 +57,7 @@ fn flip(specimen: &Specimen, mut bit: u64, report: &mut Report) {
             _ => "silent_current",
         };
         report.add(if noticed { "noticed" } else { silent }, 1);
-        if !noticed && bit % 16 == 0 {
+        if !noticed && bit.is_multiple_of(16) {
             let checked = check_storage(&(Arc::new(disk) as _), &mut |_| {});
             report.add("silent_check", u64::from(checked.is_ok_and(|checked| checked.problems.is_empty())));
         }

@@ -87,7 +87,7 @@ fn inflict(specimen: &Specimen, other: &Specimen, file: usize, damage: Damage, a
     if !matches!(damage, Damage::Remove) {
         disk.plant(path, &damaged);
     }
-    let (noticed, verdict) = specimen.judge(disk, &[path], at % 2 == 0);
+    let (noticed, verdict) = specimen.judge(disk, &[path], at.is_multiple_of(2));
     report.add(if noticed { "noticed" } else { "harmless" }, 1);
     report.count(verdict.at(&format!("{damage:?} of {path}")));
 }

@@ -13,10 +13,10 @@ use trilith_engine::{Durability, Engine, Options, Snapshot};
 
 use crate::arrow_rows::read_state;
 use crate::generate::{Generator, Menu};
-use crate::model::{Expect, State, difference};
+use crate::model::{Change, Expect, State, apply_batch, difference};
 use crate::op::{Op, agrees, apply, run};
 use crate::report::{Budget, Report, Verdict};
-use crate::{lanes, shrink};
+use crate::{lanes, shrink, stale};
 
 /// Operations in one case.
 const OPS: usize = 110;
@@ -54,6 +54,8 @@ struct Run {
     engine: Arc<Engine>,
     state: State,
     snapshots: VecDeque<(Snapshot, State)>,
+    /// Snapshots of earlier engines, at the front.
+    outlived: usize,
 }
 
 /// Runs the harness.
@@ -97,7 +99,7 @@ fn generate(seed: u64) -> Case {
             ops.push(op);
         }
     }
-    Case { options, ops, pedantic: seed % 16 == 0 }
+    Case { options, ops, pedantic: seed.is_multiple_of(16) }
 }
 
 /// Runs a case; a panic is an error too.
@@ -112,7 +114,7 @@ fn execute(case: &Case) -> Result<(), String> {
     let storage = SimStorage::new();
     storage.set_mapped(case.options.mmap);
     let engine = open(&storage, &case.options)?;
-    let mut run = Run { storage, engine, state: State::new(), snapshots: VecDeque::new() };
+    let mut run = Run { storage, engine, state: State::new(), snapshots: VecDeque::new(), outlived: 0 };
     for (at, op) in case.ops.iter().enumerate() {
         run.step(op, &case.options).map_err(|text| format!("step {at}: {text}"))?;
         if case.pedantic {
@@ -143,6 +145,7 @@ impl Run {
                 self.engine.close().map_err(|error| format!("close: {error}"))?;
                 // Once the lock is free, the next opening may remove what only an old snapshot needs.
                 self.snapshots.clear();
+                self.outlived = 0;
                 self.engine = open(&self.storage, options)?;
                 self.compare()?;
             }
@@ -152,6 +155,7 @@ impl Run {
                 self.snapshots.push_back((snapshot, self.state.clone()));
             }
             Op::CheckSnapshots => self.check_snapshots()?,
+            Op::Stale(changes) => self.stale(changes)?,
             _ => {}
         }
         Ok(())
@@ -162,7 +166,20 @@ impl Run {
         self.storage = self.storage.kill_image();
         self.storage.set_mapped(options.mmap);
         self.engine = open(&self.storage, options)?;
+        self.outlived = self.snapshots.len();
         self.compare()
+    }
+
+    fn stale(&mut self, changes: &[(String, Change)]) -> Result<(), String> {
+        let newest = self.snapshots.back().filter(|_| self.snapshots.len() > self.outlived);
+        let Some((snapshot, then)) = newest else { return Ok(()) };
+        if !stale::makes_sense(changes, then, &self.state) {
+            return Ok(());
+        }
+        if stale::commit(&self.engine, changes, (snapshot, then), &self.state)? {
+            apply_batch(&mut self.state, changes);
+        }
+        Ok(())
     }
 
     fn compare(&self) -> Result<(), String> {
@@ -178,6 +195,7 @@ impl Run {
                 .map_or(Ok(()), |text| Err(format!("snapshot {age} back: {text}")))?;
         }
         self.snapshots.pop_front();
+        self.outlived = self.outlived.saturating_sub(1);
         Ok(())
     }
 }

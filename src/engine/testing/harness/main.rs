@@ -26,6 +26,7 @@ mod planted;
 mod report;
 mod shrink;
 mod specimen;
+mod stale;
 
 use report::{Budget, Report};
 

@@ -56,7 +56,7 @@ pub(crate) fn create(
             .map(drop)
             .map_err(from_engine);
     }
-    from_rows(py, database.engine(), &table, source(data, None)?, there, progress)
+    from_rows(py, database.engine(), &table, source(data, None)?, progress)
 }
 
 impl NewTable {
@@ -119,7 +119,6 @@ fn from_rows(
     engine: &Engine,
     table: &NewTable,
     rows: Source,
-    there: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<()> {
     if rows.schema.fields().is_empty() {
@@ -132,7 +131,7 @@ fn from_rows(
     let created = py.detach(|| engine.create_table(&spec, IfExists::Fail)).map_err(from_engine);
     created.map_err(|error| renamed(error, &aside.table, &table.name.table))?;
     let filled = fill(py, engine, &aside, rows, progress);
-    let moved = filled.and_then(|()| py.detach(|| publish(engine, &aside, &table.name, there)));
+    let moved = filled.and_then(|()| py.detach(|| publish(engine, &aside, table)));
     if moved.is_err() {
         // The error that stopped the work is the one to report.
         let _left_behind = py.detach(|| engine.drop_table(&aside));
@@ -151,11 +150,12 @@ fn fill(
     append(py, appender, rows, progress).map(drop)
 }
 
-fn publish(engine: &Engine, aside: &TableName, name: &TableName, there: bool) -> PyResult<()> {
-    if there {
-        engine.drop_table(name).map_err(from_engine)?;
-    }
-    engine.alter_table(aside, &AlterTable::RenameTable { to: name.clone() }).map(drop).map_err(from_engine)
+fn publish(engine: &Engine, aside: &TableName, table: &NewTable) -> PyResult<()> {
+    let naming = match table.exists {
+        IfExists::Replace => AlterTable::ReplaceTable { other: table.name.clone() },
+        _ => AlterTable::RenameTable { to: table.name.clone() },
+    };
+    engine.alter_table(aside, &naming).map(drop).map_err(from_engine)
 }
 
 /// A name nobody else uses while the table has no rows yet.

@@ -7,6 +7,7 @@ mod commit;
 mod conform;
 mod core;
 mod ddl;
+mod definition;
 mod engine;
 mod maintenance;
 mod manifest;

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
+use arrow::datatypes::{FieldRef, SchemaRef};
 
 use super::core::Core;
+use super::definition::{altered, define};
 use super::maintenance::retire_missing;
 use super::manifest::{Manifest, TableRecord};
-use crate::common::{ColumnId, Error, Result, TableId};
-use crate::format::key::KeyCodec;
-use crate::format::table::{ColumnDef, PUBLIC_SCHEMA, TableDef, TableName, validate_name};
+use crate::common::{Error, Result};
+use crate::format::table::{PUBLIC_SCHEMA, TableDef, TableName, validate_name};
 use crate::lsm::TableState;
 
 /// A table to create.

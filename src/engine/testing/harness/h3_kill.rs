@@ -20,7 +20,7 @@ use crate::lanes;
 use crate::report::{Budget, Report, Verdict};
 
 /// Kills that one database takes before another begins.
-const LIVES: u64 = 25;
+const LIVES: u64 = 12;
 
 /// Runs the harness.
 pub fn harness(budget: &Budget) -> Report {
@@ -30,9 +30,6 @@ pub fn harness(budget: &Budget) -> Report {
         let mut dice = SmallRng::seed_from_u64(seed);
         let mut known = [0; 4];
         for life in 0..LIVES {
-            if !budget.goes_on() {
-                return;
-            }
             match cycle(folder.path(), &mut dice, &mut known, report) {
                 Ok(recovery) => {
                     recoveries.lock().push(recovery);

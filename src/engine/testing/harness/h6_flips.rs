@@ -47,7 +47,7 @@ fn flip(specimen: &Specimen, mut bit: u64, report: &mut Report) {
         damaged[(bit / 8) as usize] ^= 1 << (bit % 8);
         let disk = specimen.disk.kill_image();
         disk.plant(path, &damaged);
-        let (noticed, verdict) = specimen.judge(disk.clone(), &[path], bit % 4 != 0);
+        let (noticed, verdict) = specimen.judge(disk.clone(), &[path], !bit.is_multiple_of(4));
         let silent = match path.rsplit_once('.').map(|(_, kind)| kind) {
             Some("mf") => "silent_mf",
             Some("wal") => "silent_wal",

@@ -35,7 +35,7 @@ enum Damage {
 pub fn harness(budget: &Budget) -> Report {
     let (specimen, other) = (specimen(), specimen());
     let cases = cases(&specimen);
-    let closed = Budget::new(budget.seed, budget.secs * CLOSED);
+    let closed = Budget { secs: budget.secs * CLOSED, ..*budget };
     let mut report = lanes::run(&closed, |seed, report| {
         for n in 0..BATCH {
             let at = seed.wrapping_sub(budget.seed) * BATCH + n;

@@ -17,7 +17,7 @@ pub fn main(seed: u64, secs: f64) {
     let specimen = specimen();
     let budget = Budget::new(seed, secs);
     let mut dice = SmallRng::seed_from_u64(seed);
-    while budget.goes_on() {
+    while budget.goes_on(0) {
         match case(&specimen, &mut dice) {
             Verdict::Survived => println!("ok"),
             verdict => {

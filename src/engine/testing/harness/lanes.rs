@@ -15,14 +15,16 @@ const HANG: u64 = 60;
 /// Calls `trial` with fresh seeds until the time is spent. A trial counts its own verdicts into its lane's report.
 pub fn run(budget: &Budget, trial: impl Fn(u64, &mut Report) + Sync) -> Report {
     let lanes = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(4) as u64;
-    let next = AtomicU64::new(0);
+    let (next, injected) = (AtomicU64::new(0), AtomicU64::new(0));
     let mut all = Report::default();
     std::thread::scope(|scope| {
         let lane = || {
             let mut report = Report::default();
-            while budget.goes_on() && report.failures.is_empty() {
+            while budget.goes_on(injected.load(Ordering::Relaxed)) && report.failures.is_empty() {
+                let before = report.injected;
                 let seed = budget.seed.wrapping_add(next.fetch_add(1, Ordering::Relaxed));
                 guarded(seed, &mut report, |report| trial(seed, report));
+                injected.fetch_add(report.injected - before, Ordering::Relaxed);
             }
             report
         };

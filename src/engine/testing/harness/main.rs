@@ -85,12 +85,12 @@ fn passes((name, harness, floor, short): &Harness, secs: Option<f64>, seed: Opti
     let each = secs.unwrap_or(*short / seeds.len() as f64);
     let mut passed = true;
     for seed in seeds {
-        let budget = Budget::new(seed, each);
+        let budget = Budget::new(seed, each).with_floor(*floor);
         lanes::watch(name, budget);
         let report = harness(&budget);
         println!("{}", report.line(name, &budget));
         report.failures.iter().for_each(|failure| println!("  {failure}"));
-        passed &= report.passes(&budget, *floor);
+        passed &= report.passes(&budget);
     }
     passed
 }

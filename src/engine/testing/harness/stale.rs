@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trilith_engine::{Engine, ErrorKind, Snapshot, TableName, WriteBatch};
 
 use crate::arrow_rows;
-use crate::model::{Change, State};
+use crate::model::{Change, Row, State};
 
 /// True when a row that `changes` touch is another one now than it was.
 fn must_conflict(changes: &[(String, Change)], then: &State, now: &State) -> bool {
@@ -21,8 +21,8 @@ fn must_conflict(changes: &[(String, Change)], then: &State, now: &State) -> boo
 pub fn makes_sense(changes: &[(String, Change)], then: &State, now: &State) -> bool {
     changes.iter().all(|(name, change)| {
         let (Some(then), Some(now)) = (then.get(name), now.get(name)) else { return false };
-        let known = |key| then.key == 0 && then.rows.contains_key(key);
-        now.key > 0 || change.rows().iter().all(known)
+        let known = |row: &Row| now.key > 0 || then.rows.contains_key(row);
+        then.key == now.key && change.rows().iter().all(known)
     })
 }
 

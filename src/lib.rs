@@ -33,6 +33,7 @@ pub use database::{Database, Query};
 pub use error::{Error, ErrorKind, Result};
 pub use options::{EngineOptions, Options};
 pub use query::limits;
+pub use query::passing::passing_name;
 pub use query::types;
 pub use table::{ScanOptions, Table};
 pub use trilith_engine as engine;

@@ -4,13 +4,13 @@
 //! one is complete.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use pyo3_arrow::PySchema;
 use trilith::engine::{AlterTable, Engine, IfExists, TableName, TableSpec, WriteMode};
+use trilith::passing_name;
 
 use crate::error::{from_engine, invalid, renamed};
 use crate::ingest::{Source, source, table_schema};
@@ -156,11 +156,4 @@ fn publish(engine: &Engine, aside: &TableName, table: &NewTable) -> PyResult<()>
         _ => AlterTable::RenameTable { to: table.name.clone() },
     };
     engine.alter_table(aside, &naming).map(drop).map_err(from_engine)
-}
-
-/// A name nobody else uses while the table has no rows yet.
-fn passing_name(name: &TableName) -> TableName {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let unique = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    TableName::new(&name.schema, format!("{} (being filled {}-{})", name.table, unique.0, unique.1))
 }

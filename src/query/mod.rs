@@ -7,7 +7,7 @@
 pub mod catalog;
 pub mod limits;
 pub mod parse;
-pub(crate) mod passing;
+pub mod passing;
 pub mod rules;
 pub mod scan;
 pub mod schema;

@@ -13,8 +13,12 @@ use crate::error::Result;
 /// What passing names, and no others, hold.
 const MARK: &str = " (being created by ";
 
-/// A name nobody else uses, for a table that will be called `name`.
-pub(crate) fn new(name: &TableName) -> TableName {
+/// A name nobody else uses, for a table that is filled before it is called `name`.
+///
+/// No statement lists or reaches it, and what a dead process leaves under one is dropped by the next that
+/// opens the database. `AlterTable::RenameTable` or `ReplaceTable` gives the table its own name.
+#[must_use]
+pub fn passing_name(name: &TableName) -> TableName {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     TableName::new(&name.schema, format!("{}{MARK}{}, {number})", name.table, std::process::id()))
@@ -58,7 +62,7 @@ mod tests {
     fn orphans_are_hidden_and_dropped_by_the_next_process() {
         let engine = Engine::in_memory(EngineOptions::default()).unwrap();
         table(&engine, TableName::public(format!("t{MARK}0, 7)")));
-        let own = new(&TableName::public("t"));
+        let own = passing_name(&TableName::public("t"));
         table(&engine, own.clone());
         let database = Database::over(Arc::clone(&engine), &Options::default()).unwrap();
         let names: Vec<TableName> =

@@ -24,6 +24,11 @@ use crate::wal::{WalHeader, WalWriter};
 /// Frozen memtables that may wait for their flush before commits wait for it.
 const FROZEN_MAX: usize = 2;
 
+/// How long a writer waits for the background thread before it looks again, and how often it does so before it
+/// flushes itself.
+const WAIT_TURN: std::time::Duration = std::time::Duration::from_millis(10);
+const PATIENCE_TURNS: u32 = 100;
+
 /// A commit that waits for a leader.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -227,17 +232,20 @@ impl Core {
         Ok(())
     }
 
-    /// Back-pressure: waits while flushes lag behind.
+    /// Back-pressure: waits while flushes lag behind. A writer that has waited long flushes itself, so that a disk
+    /// that refuses is its error and not a wait without end.
     fn wait_for_room(&self) -> Result<()> {
         let lagging =
             || self.published.load().state.tables.values().any(|table| table.frozen.len() > FROZEN_MAX);
+        let mut turns = if self.options.background { PATIENCE_TURNS } else { 0 };
         while lagging() {
             self.check_writable()?;
-            if self.options.background {
-                let mut guard: MutexGuard<'_, ()> = self.work.0.lock();
-                self.work.1.wait_for(&mut guard, std::time::Duration::from_millis(10));
-            } else {
+            if turns == 0 {
                 self.flush_frozen()?;
+            } else {
+                turns -= 1;
+                let mut guard: MutexGuard<'_, ()> = self.work.0.lock();
+                self.work.1.wait_for(&mut guard, WAIT_TURN);
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ use super::context::Context;
 use super::target::{folded, table_name};
 use crate::error::{Error, Result};
 use crate::query::parse;
-use crate::query::passing;
+use crate::query::passing::passing_name;
 use crate::query::types;
 use crate::query::write::{Change, WriteNode};
 
@@ -203,7 +203,7 @@ async fn from_query(
     }
     let rows = context.plan(SqlStatement::Statement(Box::new(Ast::Query(query)))).await?;
     let rows = columns.adopt(rows)?;
-    let passing = passing::new(&name);
+    let passing = passing_name(&name);
     let def = context.engine().create_table(&columns.spec(passing.clone()), IfExists::Fail)?;
     let filled = fill(context, &def, rows).await;
     let named = filled.and_then(|count| {

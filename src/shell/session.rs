@@ -11,6 +11,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::dataframe::DataFrame;
 use futures::StreamExt;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use trilith_engine::Error as EngineError;
 
@@ -113,24 +114,21 @@ impl Session {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let query = self.database.query(sql);
         let task = runtime.spawn(async move { stream(query.run().await?, &sender).await });
-        let stop = task.abort_handle();
-        let rows = runtime.block_on(async {
+        let waiter = waiter()?;
+        let rows = waiter.block_on(async {
             tokio::select! {
-                rows = self.write(receiver, console) => rows,
-                _ = tokio::signal::ctrl_c() => {
-                    stop.abort();
-                    Err(Error::invalid("statement", "it was stopped by Ctrl-C"))
-                }
+                rows = self.write(receiver, console) => Some(rows),
+                _ = tokio::signal::ctrl_c() => None,
             }
         });
+        let Some(rows) = rows else {
+            // Not waited for: it ends where it next looks up, which may be a while from now.
+            task.abort();
+            return Err(Error::invalid("statement", "it was stopped by Ctrl-C"));
+        };
         // An error of the query ends its stream, so it is the one to report.
-        match runtime.block_on(task) {
-            Ok(outcome) => outcome?,
-            Err(ended) if ended.is_panic() => {
-                return Err(EngineError::Internal("the statement panicked".into()).into());
-            }
-            Err(_stopped) => {}
-        }
+        let ended = waiter.block_on(task);
+        ended.map_err(|_| EngineError::Internal("the statement panicked".into()))??;
         let rows = rows?;
         if self.timing {
             let unit = if rows == 1 { "row" } else { "rows" };
@@ -177,6 +175,12 @@ impl Session {
         self.written = true;
         Sink::file(self.format, schema, file)
     }
+}
+
+/// A runtime of this thread alone: the query's own threads may all be too busy to hear of Ctrl-C.
+fn waiter() -> Result<Runtime> {
+    let waiter = Builder::new_current_thread().enable_all().build();
+    waiter.map_err(|error| io_error("wait for", "the statement", error))
 }
 
 /// Computes a result and sends it on.

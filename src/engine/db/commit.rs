@@ -210,10 +210,8 @@ impl Core {
         if self.published.load().state.active_bytes() >= self.options.memtable_bytes
             && !self.poisoned.load(Ordering::Acquire)
         {
-            if self.freeze(writer).is_err() {
-                // The full memtable goes on; the next commit tries again.
-                self.failures.fetch_add(1, Ordering::Relaxed);
-            }
+            // It fails only with the log, which then is poisoned: the next commit says so.
+            let _ = self.freeze(writer);
             self.work.1.notify_all();
         }
     }

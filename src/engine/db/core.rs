@@ -4,7 +4,7 @@
 //! the queue and the memtables' own. A failed write or sync poisons the engine: reads go on, writes are refused.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
@@ -36,7 +36,6 @@ pub(super) struct Core {
     pub work: (Mutex<()>, Condvar),
     pub closed: AtomicBool,
     pub poisoned: AtomicBool,
-    pub failures: AtomicU64,
     pub lock: Mutex<Option<Box<dyn LockGuard>>>,
     pub pid: u32,
 }

@@ -312,18 +312,14 @@ fn maintain(core: &Core) -> Result<bool> {
     Ok(core.compact_where_due()? || frozen)
 }
 
-/// Runs until the engine is gone. A failure is counted and tried again: the log still holds everything.
+/// Runs until the engine is gone. A failure is tried again: the log still holds everything.
 fn maintain_in_background(core: &Weak<Core>) {
     while let Some(core) = core.upgrade() {
         if core.check_writable().is_err() {
             return;
         }
-        match maintain(&core) {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(_) => {
-                core.failures.fetch_add(1, Ordering::Relaxed);
-            }
+        if matches!(maintain(&core), Ok(true)) {
+            continue;
         }
         let mut guard = core.work.0.lock();
         core.work.1.wait_for(&mut guard, IDLE);

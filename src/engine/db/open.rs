@@ -1,7 +1,7 @@
 //! From a path to an engine: create, recover, or say clearly why not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
@@ -141,7 +141,6 @@ fn assemble(
         work: (Mutex::new(()), Condvar::new()),
         closed: AtomicBool::new(false),
         poisoned: AtomicBool::new(false),
-        failures: AtomicU64::new(0),
         lock: Mutex::new(lock),
         pid: std::process::id(),
     }

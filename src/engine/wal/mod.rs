@@ -19,13 +19,4 @@ pub use chain::{Recovered, recover, replay_chain};
 pub use replay::{ReplayBound, WalTail, read_header, replay};
 pub use writer::WalWriter;
 
-use crate::common::FileId;
-
-/// The folder of the log files.
-pub const WAL_DIR: &str = "wal";
-
-/// Path of log file `file` within the database.
-#[must_use]
-pub fn wal_path(file: FileId) -> String {
-    format!("{WAL_DIR}/{file}.wal")
-}
+use crate::format::layout::{WAL_DIR, wal as wal_path};

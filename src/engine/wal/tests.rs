@@ -4,7 +4,7 @@ use arrow::buffer::Buffer;
 use proptest::prelude::*;
 
 use super::*;
-use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Result, SeqNo};
+use crate::common::{ClosedReason, DatabaseId, Epoch, Error, FileId, Result, SeqNo};
 use crate::format::wal_header::WAL_HEADER_LEN;
 use crate::format::wal_record::{self, RecordHeader};
 use crate::io::Storage;

@@ -22,8 +22,9 @@ pub use common::{
     SeqNo, TableId,
 };
 pub use db::{
-    AlterTable, Appender, CheckReport, Engine, FileInfo, IfExists, ROW_ID, ScanPart, Snapshot, TableSpec,
-    TableView, WriteBatch, WriteMode, check_path, check_storage, conform, key_schema, open_path,
+    AlterTable, Appender, CheckReport, Engine, FileInfo, IfExists, Isolation, KeyRange, ROW_ID, ScanPart,
+    Snapshot, TableSpec, TableView, Transaction, WriteBatch, WriteMode, check_path, check_storage, conform,
+    key_schema, open_path,
 };
 pub use format::key::KeyCodec;
 pub use format::stats::ColumnStats;

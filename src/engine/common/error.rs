@@ -91,7 +91,10 @@ pub enum Error {
         why: String,
     },
     /// Another commit changed a row this one had read.
-    #[error("table {table:?} was changed by another writer since it was read; run the statement again")]
+    #[error(
+        "table {table:?} was changed by another writer since it was read; run the statement, or the transaction that \
+         it belongs to, again"
+    )]
     Conflict {
         /// The table both writers touched.
         table: String,

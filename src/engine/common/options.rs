@@ -59,6 +59,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// Appends of at least this many bytes skip the log and are written as sorted files at once.
     pub direct_append_bytes: usize,
+    /// Memory that the writes of one transaction may take before its commit.
+    pub transaction_bytes: usize,
     /// Rows in one Arrow batch of an SSTable.
     pub batch_rows: usize,
     /// Bytes at which a flush, a bulk append or a compaction starts a new SSTable.
@@ -76,6 +78,7 @@ impl Default for Options {
             mmap: true,
             memtable_bytes: 64 << 20,
             direct_append_bytes: 8 << 20,
+            transaction_bytes: 256 << 20,
             batch_rows: 8192,
             file_bytes: 128 << 20,
             background: true,

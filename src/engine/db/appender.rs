@@ -15,6 +15,8 @@ use super::commit::row_ids;
 use super::conform::conform;
 use super::core::Core;
 use super::maintenance::record_files;
+use super::recent::Written;
+use super::transaction::Transaction;
 use super::view::TableView;
 use crate::common::{Error, Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
@@ -43,15 +45,41 @@ pub struct Appender {
     runs: Vec<SstInfo>,
     output: Option<Output>,
     rows: u64,
+    /// The transaction that it is part of.
+    transaction: Option<Pledge>,
+}
+
+/// A write of a transaction that is not complete: dropped as it is, the transaction has failed.
+#[derive(Debug)]
+struct Pledge(Option<Arc<Transaction>>);
+
+impl Drop for Pledge {
+    fn drop(&mut self) {
+        self.0.take().inspect(|transaction| transaction.fail());
+    }
 }
 
 impl Appender {
     pub(super) fn new(core: Arc<Core>, name: &TableName, mode: WriteMode) -> Result<Self> {
         core.check_writable()?;
         let table = Arc::clone(core.published.load().state.table(name)?);
+        Self::to(core, table, mode)
+    }
+
+    /// Writes within a transaction, to a table as that sees it.
+    pub(super) fn within(
+        core: Arc<Core>,
+        table: Arc<TableState>,
+        mode: WriteMode,
+        transaction: Arc<Transaction>,
+    ) -> Result<Self> {
+        Ok(Self { transaction: Some(Pledge(Some(transaction))), ..Self::to(core, table, mode)? })
+    }
+
+    fn to(core: Arc<Core>, table: Arc<TableState>, mode: WriteMode) -> Result<Self> {
         if mode == WriteMode::Upsert && !table.def.is_keyed() {
             return Err(Error::invalid(
-                format!("table {name}"),
+                format!("table {}", table.def.name),
                 "upsert needs a primary key, and it has none",
             ));
         }
@@ -64,6 +92,7 @@ impl Appender {
             runs: Vec::new(),
             output: None,
             rows: 0,
+            transaction: None,
         })
     }
 
@@ -85,6 +114,9 @@ impl Appender {
         self.rows += rows.num_rows() as u64;
         self.held_bytes += batch_bytes(&rows);
         self.held.push(rows);
+        if self.transaction.is_some() {
+            return self.check_held();
+        }
         let run_bytes = if self.table.def.is_keyed() {
             self.core.options.file_bytes / 2
         } else {
@@ -96,12 +128,28 @@ impl Appender {
         Ok(())
     }
 
+    /// What a transaction holds is in memory until it commits.
+    fn check_held(&self) -> Result<()> {
+        let max = self.core.options.transaction_bytes;
+        if self.held_bytes <= max {
+            return Ok(());
+        }
+        let what =
+            "an append within a transaction, in bytes (append outside of it, or raise transaction_bytes)";
+        Err(Error::Limit { what: what.into(), got: self.held_bytes as u64, max: max as u64 })
+    }
+
     /// Commits everything written, and returns the number of rows.
     ///
     /// # Errors
     /// `AlreadyExists` for a duplicate key in insert mode; otherwise as a commit. Nothing was written then.
     pub fn finish(mut self) -> Result<u64> {
-        if self.runs.is_empty() && self.output.is_none() {
+        if let Some(mut pledge) = self.transaction.take() {
+            if let (Some(batch), Some(transaction)) = (self.batch()?, &pledge.0) {
+                transaction.write(batch)?;
+            }
+            pledge.0 = None;
+        } else if self.runs.is_empty() && self.output.is_none() {
             self.commit_through_log()?;
         } else {
             self.spill()?;
@@ -111,8 +159,16 @@ impl Appender {
     }
 
     fn commit_through_log(&mut self) -> Result<()> {
+        match self.batch()? {
+            Some(batch) => self.core.commit(batch).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// The held rows.
+    fn batch(&self) -> Result<Option<WriteBatch>> {
         if self.held.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let rows = concat_batches(&self.table.def.schema(), &self.held)?;
         let mut batch = WriteBatch::new();
@@ -120,7 +176,7 @@ impl Appender {
             WriteMode::Insert => batch.insert(&self.table.def, &rows)?,
             WriteMode::Upsert => batch.upsert(&self.table.def, &rows)?,
         }
-        self.core.commit(batch).map(|_| ())
+        Ok(Some(batch))
     }
 
     /// Writes the held rows out: as a sorted run of its own, or at the end of the one file of a keyless table.
@@ -193,6 +249,7 @@ impl Appender {
         let seq = writer.seq.next();
         let files = stamp(&core, &table.def, files, seq)?;
         let all = self.publish(&mut live, &table, old, files)?;
+        self.note_written(seq, &all);
         if let Some(keys) = shadows {
             // Within the active memtable older entries are superseded; those of frozen ones must be searched for.
             let fresh = table.frozen.is_empty();
@@ -204,6 +261,17 @@ impl Appender {
         state.put(Arc::new(table.replace(Some(all), table.frozen.clone(), Arc::clone(&table.active))));
         core.publish_state(state, seq);
         Ok(())
+    }
+
+    /// Tells serializable transactions which keys came.
+    fn note_written(&self, seq: SeqNo, files: &[Arc<TableFile>]) {
+        for file in files.iter().filter(|file| file.info().min_seq == seq) {
+            let written = match self.table.def.is_keyed() {
+                true => Written::Between(file.info().min_key.clone(), file.info().max_key.clone()),
+                false => Written::NewRows,
+            };
+            self.core.recent.note(seq, self.table.def.id, written, &self.core.published);
+        }
     }
 
     fn present_table(&self) -> Result<Arc<TableState>> {

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::conform::{conform, conform_keys};
 use super::snapshot::Snapshot;
+use super::transaction::Claim;
 use crate::common::{Durability, Error, Result};
 use crate::format::commit::{EncodedOp, OpKind};
 use crate::format::key::KeyCodec;
@@ -36,6 +37,8 @@ pub(super) struct Op {
 pub struct WriteBatch {
     pub(super) ops: Vec<Op>,
     pub(super) based_on: Option<Snapshot>,
+    /// What the commit of a transaction depends on.
+    pub(super) claim: Option<Claim>,
     pub(super) durability: Option<Durability>,
 }
 
@@ -137,7 +140,8 @@ impl WriteBatch {
         self.ops.iter().map(|op| op.encoded.bytes()).sum()
     }
 
-    fn push(
+    /// Adds an operation whose rows and keys are known to fit; of no rows, none.
+    pub(super) fn push(
         &mut self,
         table: &Arc<TableDef>,
         kind: OpKind,

@@ -13,10 +13,13 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{Op, WriteBatch, duplicate};
 use super::core::{Core, Writer};
+use super::recent::{Outcome, Written};
 use super::snapshot::Snapshot;
+use super::transaction::Claim;
 use super::view::TableView;
 use crate::common::{Durability, Error, Result, RowId, SeqNo};
 use crate::format::commit::{EncodedOp, OpKind, with_payload};
+use crate::format::table::TableDef;
 use crate::lsm::{State, TableState};
 use crate::memtable::ChunkKeys;
 use crate::wal::{WalHeader, WalWriter};
@@ -116,9 +119,13 @@ impl Core {
     fn write(&self, writer: &mut Writer, batch: &WriteBatch) -> Result<SeqNo> {
         let state = Arc::clone(&self.published.load().state);
         let tables = batch.ops.iter().map(|op| current_table(&state, op)).collect::<Result<Vec<_>>>()?;
+        let sure = match &batch.claim {
+            Some(claim) => !self.check_claim(claim, &state)?.unsure,
+            None => false,
+        };
         let mut fresh = Vec::with_capacity(tables.len());
         for (at, table) in tables.iter().enumerate() {
-            fresh.push(self.admit(batch, at, table)?);
+            fresh.push(self.admit(batch, at, table, sure)?);
         }
         let row_ids: Vec<RowId> =
             batch.ops.iter().zip(&tables).map(|(op, table)| take_row_ids(op, table)).collect();
@@ -140,13 +147,40 @@ impl Core {
             return Err(error);
         }
         writer.seq = seq;
+        self.note_written(batch, seq);
         Ok(seq)
     }
 
-    /// Checks operation `at` of a batch. True when its keys are known to be nowhere.
-    fn admit(&self, batch: &WriteBatch, at: usize, table: &Arc<TableState>) -> Result<bool> {
+    /// Fails when another commit wrote what a transaction wrote or read since it began.
+    pub fn check_claim(&self, claim: &Claim, state: &State) -> Result<Outcome> {
+        let changed = |def: &Arc<TableDef>| {
+            state.table_by_id(def.id).is_none_or(|table| table.def.version != def.version)
+        };
+        let read = claim.reads.as_ref().map(|reads| reads.tables()).unwrap_or_default();
+        if let Some(def) = read.iter().find(|def| changed(def)) {
+            return Err(Error::Conflict { table: def.name.to_string() });
+        }
+        let outcome = self.recent.check(claim);
+        let Some(id) = outcome.conflict else { return Ok(outcome) };
+        let name = state.table_by_id(id).map(|table| table.def.name.to_string());
+        Err(Error::Conflict { table: name.unwrap_or_else(|| format!("number {id}")) })
+    }
+
+    fn note_written(&self, batch: &WriteBatch, seq: SeqNo) {
+        for op in &batch.ops {
+            let written = match &op.keys {
+                Some(keys) => Written::Keys(keys.clone()),
+                None => Written::NewRows,
+            };
+            self.recent.note(seq, op.table.id, written, &self.published);
+        }
+    }
+
+    /// Checks operation `at` of a batch, whose rows are `sure` to be as they were. True when its keys are known to be
+    /// nowhere.
+    fn admit(&self, batch: &WriteBatch, at: usize, table: &Arc<TableState>, sure: bool) -> Result<bool> {
         let op = &batch.ops[at];
-        if let Some(snapshot) = &batch.based_on {
+        if let Some(snapshot) = batch.based_on.as_ref().filter(|_| !sure) {
             check_unchanged(snapshot, op, table)?;
         }
         let (OpKind::Insert, Some(ChunkKeys::Encoded(keys))) = (op.kind, &op.keys) else {

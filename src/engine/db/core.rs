@@ -1,7 +1,7 @@
 //! What an engine's parts share: the storage, the published state, and the locks, in the order they are taken.
 //!
 //! Lock order: `maintenance` (manifest edits: flush, compaction, DDL, bulk commits), then `writer` (commits), then
-//! the queue and the memtables' own. A failed write or sync poisons the engine: reads go on, writes are refused.
+//! the queue, the recent commits, and the memtables' own. A failed write or sync poisons the engine: reads go on, writes are refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::commit::Pending;
 use super::manifest::{self, Manifest, PublishError};
+use super::recent::Recent;
 use super::snapshot::Snapshot;
 use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Options, Result, SeqNo};
 use crate::format::{Hash128, layout};
@@ -29,6 +30,7 @@ pub(super) struct Core {
     pub epoch: Epoch,
     pub numbers: FileNumbers,
     pub published: ArcSwap<Published>,
+    pub recent: Recent,
     pub queue: Mutex<Vec<Pending>>,
     pub writer: Mutex<Writer>,
     pub maintenance: Mutex<Live>,

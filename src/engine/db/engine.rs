@@ -14,6 +14,7 @@ use super::core::Core;
 use super::ddl::{AlterTable, IfExists, TableSpec};
 use super::open::open_core;
 use super::snapshot::Snapshot;
+use super::transaction::{Isolation, Transaction};
 use crate::common::{ClosedReason, Error, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::format::table::{TableDef, TableName};
@@ -111,6 +112,22 @@ impl Engine {
     /// dropped, `Closed`, and `Io` when the disk refuses, after which the engine takes no more writes.
     pub fn commit(&self, batch: WriteBatch) -> Result<SeqNo> {
         self.core.commit(batch)
+    }
+
+    /// Begins a transaction over any number of tables.
+    ///
+    /// # Errors
+    /// `Closed` on a closed or inherited handle.
+    pub fn begin(&self, isolation: Isolation) -> Result<Arc<Transaction>> {
+        Transaction::begin(&self.core, isolation, false)
+    }
+
+    /// Begins a transaction that reads one snapshot and refuses to write.
+    ///
+    /// # Errors
+    /// `Closed` on a closed or inherited handle.
+    pub fn begin_read_only(&self) -> Result<Arc<Transaction>> {
+        Transaction::begin(&self.core, Isolation::Serializable, true)
     }
 
     /// Starts a bulk write of any length, which becomes one commit.

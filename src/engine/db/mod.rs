@@ -9,13 +9,16 @@ mod core;
 mod ddl;
 mod definition;
 mod engine;
+mod key_range;
 mod maintenance;
 mod manifest;
 mod open;
+mod recent;
 mod recovery;
 mod registry;
 mod scan;
 mod snapshot;
+mod transaction;
 mod view;
 
 #[cfg(test)]
@@ -27,7 +30,9 @@ pub use check::{CheckReport, check_storage};
 pub use conform::{conform, key_schema};
 pub use ddl::{AlterTable, IfExists, TableSpec};
 pub use engine::{Engine, FileInfo};
+pub use key_range::KeyRange;
 pub use registry::{check_path, open_path};
 pub use scan::ScanPart;
 pub use snapshot::Snapshot;
+pub use transaction::{Isolation, Transaction};
 pub use view::TableView;

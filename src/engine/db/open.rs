@@ -135,6 +135,7 @@ fn assemble(
         epoch,
         numbers: FileNumbers::new(next_file),
         published: ArcSwap::from_pointee(published),
+        recent: Default::default(),
         queue: Mutex::default(),
         writer: Mutex::new(Writer { wal: recovered.wal, previous: None, seq: recovered.seq }),
         maintenance: Mutex::new(Live { manifest, hash: Some(hash) }),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::transaction::Reads;
 use super::view::TableView;
 use crate::common::{Result, SeqNo};
 use crate::format::table::{TableDef, TableName};
@@ -14,14 +15,23 @@ use crate::lsm::Published;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     published: Arc<Published>,
+    /// The newest write of the transaction it belongs to.
+    own: SeqNo,
+    /// Where a serializable transaction notes what is read.
+    reads: Option<Arc<Reads>>,
 }
 
 impl Snapshot {
     pub(super) fn new(published: Arc<Published>) -> Self {
-        Self { published }
+        Self { published, own: SeqNo(0), reads: None }
     }
 
-    /// The last commit it sees.
+    /// What a transaction sees, up to its own write `own`.
+    pub(super) fn within(published: Arc<Published>, own: SeqNo, reads: Option<Arc<Reads>>) -> Self {
+        Self { published, own, reads }
+    }
+
+    /// The last commit it sees; of a transaction's snapshot, the one that the transaction began at.
     #[must_use]
     pub fn seq(&self) -> SeqNo {
         self.published.seq
@@ -44,7 +54,9 @@ impl Snapshot {
     /// # Errors
     /// `NotFound`.
     pub fn table(&self, name: &TableName) -> Result<TableView> {
-        Ok(TableView::new(Arc::clone(self.published.state.table(name)?), self.published.seq))
+        let table = Arc::clone(self.published.state.table(name)?);
+        let seq = if table.is_overlay() { self.own } else { self.published.seq };
+        Ok(TableView::new(table, seq).tracked(self.reads.clone()))
     }
 
     pub(super) fn published(&self) -> &Arc<Published> {

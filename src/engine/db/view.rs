@@ -8,7 +8,9 @@ use arrow::datatypes::SchemaRef;
 
 use super::batch::key_codec;
 use super::conform::conform_key_arrays;
+use super::key_range::KeyRange;
 use super::scan::ScanPart;
+use super::transaction::Reads;
 use crate::common::{Error, Result, SeqNo};
 use crate::format::key::KeyCodec;
 use crate::format::table::TableDef;
@@ -19,6 +21,10 @@ use crate::lsm::{Masks, TableFile, TableState};
 #[derive(Clone, Debug)]
 pub struct TableView {
     inner: Arc<Inner>,
+    /// Where a serializable transaction notes what is read.
+    reads: Option<Arc<Reads>>,
+    /// The keys that scans are asked for.
+    range: KeyRange,
 }
 
 #[derive(Debug)]
@@ -38,8 +44,21 @@ enum Place {
 
 impl TableView {
     pub(super) fn new(table: Arc<TableState>, seq: SeqNo) -> Self {
-        let limits = table.memtables().map(|memtable| memtable.limit(seq)).collect();
-        Self { inner: Arc::new(Inner { table, seq, limits, masks: OnceLock::new(), codec: OnceLock::new() }) }
+        let limits = table.limits(seq);
+        let inner = Inner { table, seq, limits, masks: OnceLock::new(), codec: OnceLock::new() };
+        Self { inner: Arc::new(inner), reads: None, range: KeyRange::ALL }
+    }
+
+    /// The same, noting in `reads` what is read of it.
+    pub(super) fn tracked(self, reads: Option<Arc<Reads>>) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// The same for a reader that needs no keys but those of `range`. Scans may return others, which the reader passes
+    /// over; a serializable transaction takes only these for read.
+    #[must_use]
+    pub fn within(&self, range: KeyRange) -> Self {
+        Self { range, ..self.clone() }
     }
 
     /// What the table is.
@@ -88,6 +107,7 @@ impl TableView {
     /// # Errors
     /// As [`TableView::get`].
     pub fn get_encoded(&self, key: &[u8], projection: Option<&[usize]>) -> Result<Option<RecordBatch>> {
+        self.note_key(key);
         self.find(key)?.map(|place| self.fetch(&place, projection)).transpose()
     }
 
@@ -136,6 +156,9 @@ impl TableView {
     /// # Errors
     /// When a file that newer rows may hide rows of cannot be read.
     pub fn parts(&self) -> Result<Vec<ScanPart>> {
+        if let Some(reads) = &self.reads {
+            reads.range(self.def(), &self.range);
+        }
         let masks = self.masks()?;
         let table = &self.inner.table;
         let mut parts = Vec::new();
@@ -154,7 +177,14 @@ impl TableView {
     /// # Errors
     /// When a file cannot be read.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.note_key(key);
         Ok(self.find(key)?.is_some())
+    }
+
+    fn note_key(&self, key: &[u8]) {
+        if let Some(reads) = &self.reads {
+            reads.key(self.def(), key);
+        }
     }
 
     fn masks(&self) -> Result<&Arc<Masks>> {

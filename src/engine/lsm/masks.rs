@@ -24,7 +24,7 @@ pub enum Target {
     MemTable(usize, u32),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Hit {
     memtable: usize,
     entry: u32,
@@ -46,6 +46,13 @@ pub(super) struct MaskCache {
     hits: Vec<Hit>,
     probed: Vec<u32>,
     last: Option<(Vec<u32>, Arc<Masks>)>,
+}
+
+impl MaskCache {
+    /// What was found so far, for a state that puts one more memtable on top.
+    pub(super) fn known_hits(&self) -> Self {
+        Self { hits: self.hits.clone(), probed: self.probed.clone(), last: None }
+    }
 }
 
 impl TableState {
@@ -105,10 +112,12 @@ impl TableState {
         entries: std::ops::Range<usize>,
         hits: &mut Vec<Hit>,
     ) -> Result<()> {
+        let settled: Vec<_> =
+            self.memtables().take(position).map(|older| (older, self.settled(older))).collect();
         for offset in entries.clone() {
             let entry = chunk.start + offset as u32;
-            for (older, memtable) in self.memtables().enumerate().take(position) {
-                let found = chunk.keys.with(offset, |key| memtable.find(key, u32::MAX));
+            for (older, (memtable, limit)) in settled.iter().enumerate() {
+                let found = chunk.keys.with(offset, |key| memtable.find(key, *limit));
                 if let Some(found) = found.filter(|found| !found.is_deletion()) {
                     let target = Target::MemTable(older, found.chunk.start + found.offset as u32);
                     hits.push(Hit { memtable: position, entry, target });

@@ -25,6 +25,8 @@ pub struct TableState {
     pub active: Arc<MemTable>,
     /// The next row id of a keyless table.
     pub next_row_id: Arc<AtomicU64>,
+    /// The last commit that counts of `frozen`, when `active` is a transaction's own.
+    shared_until: Option<SeqNo>,
     pub(super) masks: Mutex<MaskCache>,
 }
 
@@ -34,7 +36,49 @@ impl TableState {
     pub fn new(def: Arc<TableDef>, files: Vec<Arc<TableFile>>, next_row_id: u64) -> Self {
         let active = Arc::new(MemTable::new(def.is_keyed()));
         let next_row_id = Arc::new(AtomicU64::new(next_row_id));
-        Self { def, files: Arc::new(files), frozen: Vec::new(), active, next_row_id, masks: Mutex::default() }
+        Self {
+            def,
+            files: Arc::new(files),
+            frozen: Vec::new(),
+            active,
+            next_row_id,
+            shared_until: None,
+            masks: Mutex::default(),
+        }
+    }
+
+    /// The table as of commit `seq`, under a memtable that is the caller's own. Others go on writing to the memtables
+    /// below it, which readers of this state do not see. Row ids of the own memtable start at `next_row_id`.
+    #[must_use]
+    pub fn overlay(&self, seq: SeqNo, own: MemTable, next_row_id: Arc<AtomicU64>) -> Self {
+        Self {
+            def: Arc::clone(&self.def),
+            files: Arc::clone(&self.files),
+            frozen: self.memtables().map(Arc::clone).collect(),
+            active: Arc::new(own),
+            next_row_id,
+            shared_until: Some(seq),
+            masks: Mutex::new(self.masks.lock().known_hits()),
+        }
+    }
+
+    /// True when the active memtable is a transaction's own.
+    #[must_use]
+    pub fn is_overlay(&self) -> bool {
+        self.shared_until.is_some()
+    }
+
+    /// How many entries of each memtable a reader at `seq` sees, oldest memtable first.
+    #[must_use]
+    pub fn limits(&self, seq: SeqNo) -> Vec<u32> {
+        let shared = self.shared_until.map_or(seq, |until| until.min(seq));
+        let frozen = self.frozen.iter().map(|memtable| memtable.limit(shared));
+        frozen.chain(std::iter::once(self.active.limit(seq))).collect()
+    }
+
+    /// How many entries of an older memtable count for whoever sees entries of a newer one.
+    pub(super) fn settled(&self, memtable: &MemTable) -> u32 {
+        self.shared_until.map_or(u32::MAX, |until| memtable.limit(until))
     }
 
     /// The memtables, oldest first, the active one last.
@@ -56,6 +100,7 @@ impl TableState {
             frozen,
             active,
             next_row_id: Arc::clone(&self.next_row_id),
+            shared_until: None,
             masks: Mutex::default(),
         }
     }

@@ -1,6 +1,9 @@
 //! The engine against what it promises: tables, commits, updates, reopening.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod basics;
 mod regressions;
+mod serializable;
 mod support;
+mod transactions;
+mod transactions_model;

@@ -178,6 +178,59 @@ fn one_row_commits(engine: &Engine, folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Durable one-row commits of many clients at once: how many fit into the time of one bare append + fdatasync.
+fn commits_of_many(engine: &Engine, folder: &Path, clients: i64) -> Result<(), Error> {
+    const EACH: i64 = 300;
+    let def = table(engine, &format!("clients_{clients}"), &["id"])?;
+    let mut ratios = Vec::new();
+    for round in 0..7 {
+        let bare = bare_commits(folder, 300)?;
+        let (outcomes, took) = timed(|| {
+            Ok(std::thread::scope(|scope| {
+                let client = |client: i64| {
+                    let def = &def;
+                    scope.spawn(move || {
+                        (0..EACH).try_for_each(|i| {
+                            let mut write = WriteBatch::new();
+                            write.upsert(def, &rows((round * clients + client) * EACH + i, 1))?;
+                            engine.commit(write).map(|_| ())
+                        })
+                    })
+                };
+                let running: Vec<_> = (0..clients).map(client).collect();
+                running.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+            }))
+        })?;
+        for outcome in outcomes {
+            outcome.unwrap_or_else(|_| Err(Error::Internal("a client panicked".into())))?;
+        }
+        let rate = (clients * EACH) as f64 / took.as_secs_f64();
+        ratios.push((rate * bare.as_secs_f64() / clients as f64, rate));
+    }
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (ratio, rate) = ratios[ratios.len() / 2];
+    println!(
+        "commit 1 row, group, {clients:>2} clients  {rate:>9.0}/s; {ratio:.2} of {clients} x bare append + fdatasync \
+         ({:.2} to {:.2})",
+        ratios[0].0,
+        ratios[ratios.len() - 1].0
+    );
+    Ok(())
+}
+
+/// Median time of an append of 512 bytes and `fdatasync`.
+fn bare_commits(folder: &Path, count: usize) -> Result<Duration, Error> {
+    let path = folder.join("bare.log");
+    let failed = |e| Error::io("append to", "bare.log", e);
+    let mut bare = File::create(&path).map_err(failed)?;
+    let once = || {
+        let start = Instant::now();
+        bare.write_all(&[7; 512]).and_then(|()| bare.sync_data()).map_err(failed)?;
+        Ok(start.elapsed())
+    };
+    Ok(median(std::iter::repeat_with(once).take(count).collect::<Result<_, Error>>()?))
+}
+
 fn reopen(folder: &Path, engine: Arc<Engine>) -> Result<(), Error> {
     let bytes: u64 = engine.files().iter().map(|file| file.bytes).sum();
     let (_, close) = timed(|| engine.close())?;
@@ -197,6 +250,9 @@ fn run(folder: &Path) -> Result<(), Error> {
     batches_of_1000(&engine, Durability::Buffered)?;
     batches_of_1000(&engine, Durability::Group)?;
     one_row_commits(&engine, folder)?;
+    for clients in [1, 8, 32] {
+        commits_of_many(&engine, folder, clients)?;
+    }
     reopen(folder, engine)
 }
 

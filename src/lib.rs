@@ -38,3 +38,8 @@ pub use query::types;
 pub use table::{ScanOptions, Table};
 pub use trilith_engine as engine;
 pub use trilith_engine::{Durability, TableName};
+
+/// Runs the Rust example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

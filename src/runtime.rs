@@ -49,13 +49,18 @@ fn start() -> Result<Runtime> {
         .map_err(|error| EngineError::io("start threads for", "the query runtime", error).into())
 }
 
-/// Runs `future` on the process's runtime and waits for it without blocking the caller's runtime.
+/// Runs `future` on the process's runtime and waits for it without blocking the caller's runtime. A caller that is
+/// on it already goes on where it is: a change of threads costs as much as planning a small statement.
 pub(crate) async fn on_worker<T, F>(future: F) -> Result<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
-    let task = AbortOnDrop(handle()?.spawn(future));
+    let runtime = handle()?;
+    if Handle::try_current().is_ok_and(|current| current.id() == runtime.id()) {
+        return future.await;
+    }
+    let task = AbortOnDrop(runtime.spawn(future));
     task.join().await
 }
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
+# Its threads would otherwise spin through our turn.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 import statistics
 from concurrent.futures import ThreadPoolExecutor

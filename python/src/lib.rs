@@ -32,7 +32,12 @@ mod table_write;
 mod values;
 mod wait;
 
+use mimalloc::MiMalloc;
 use pyo3::prelude::*;
+
+/// Planning a statement makes thousands of small allocations, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Native half of the `trilith` package; import `trilith` instead.
 #[pymodule]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::Error;
 
 /// When a commit is acknowledged; named in every published figure.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Durability {
     /// Held in process memory; lost when the process ends.
     None,

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::UInt64Array;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 
 use super::batch::{Op, WriteBatch, duplicate};
 use super::core::{Core, Writer};
+use super::group::{Pending, Turn};
 use super::recent::{Outcome, Written};
 use super::snapshot::Snapshot;
 use super::transaction::Claim;
 use super::view::TableView;
-use crate::common::{Durability, Error, Result, RowId, SeqNo};
+use crate::common::{ClosedReason, Durability, Error, Result, RowId, SeqNo};
 use crate::format::commit::{EncodedOp, OpKind, with_payload};
 use crate::format::table::TableDef;
 use crate::lsm::{State, TableState};
@@ -32,12 +33,8 @@ const FROZEN_MAX: usize = 2;
 const WAIT_TURN: std::time::Duration = std::time::Duration::from_millis(10);
 const PATIENCE_TURNS: u32 = 100;
 
-/// A commit that waits for a leader.
-#[derive(Debug)]
-pub(super) struct Pending {
-    batch: WriteBatch,
-    done: Arc<Mutex<Option<Result<SeqNo>>>>,
-}
+/// The commits of a group, each with what became of it.
+type Outcomes = Vec<(Pending, Result<SeqNo>)>;
 
 impl Core {
     /// Commits `batch` and returns its sequence number once it is as durable as it asks to be.
@@ -47,68 +44,64 @@ impl Core {
             return Ok(self.published.load().seq);
         }
         self.wait_for_room()?;
-        let done = Arc::new(Mutex::new(None));
-        self.queue.lock().push(Pending { batch, done: Arc::clone(&done) });
-        let mut writer = self.writer.lock();
-        if let Some(result) = done.lock().take() {
-            return result;
+        let patient = self.level(&batch) >= Durability::Group && self.storage.is_durable();
+        let ticket = self.queue.join(batch);
+        match ticket.wait() {
+            Turn::Done(result) => return result,
+            Turn::Lead => self.lead(patient),
         }
-        let group = std::mem::take(&mut *self.queue.lock());
-        self.lead(&mut writer, group);
+        match ticket.wait() {
+            Turn::Done(result) => result,
+            Turn::Lead => Err(Error::Internal("a commit was told twice to lead".into())),
+        }
+    }
+
+    /// Commits everything that waits, and wakes it once the next leader is at work.
+    fn lead(&self, patient: bool) {
+        let mut lead = self.queue.lead();
+        let group = lead.gather(patient);
+        let mut writer = self.writer.lock();
+        let outcomes = self.write_group(&mut writer, group);
         self.freeze_when_full(&mut writer);
         drop(writer);
-        let result = done.lock().take();
-        result.unwrap_or_else(|| Err(Error::Internal("a commit was left without a result".into())))
+        drop(lead);
+        outcomes.into_iter().for_each(|(pending, result)| pending.answer(result));
     }
 
     /// Commits a group. Each member that fails its checks gets its own error; a failing log fails them all.
-    fn lead(&self, writer: &mut Writer, group: Vec<Pending>) {
-        let mut written = Vec::new();
-        let mut failed = None;
+    fn write_group(&self, writer: &mut Writer, group: Vec<Pending>) -> Outcomes {
+        let mut outcomes: Outcomes = Vec::with_capacity(group.len());
         for pending in group {
-            let outcome = match failed {
-                Some(_) => Err(Error::Closed(crate::common::ClosedReason::Poisoned)),
-                None => self.write(writer, &pending.batch),
+            let outcome = match self.poisoned.load(Ordering::Acquire) {
+                true => Err(poisoned()),
+                false => self.write(writer, &pending.batch),
             };
-            match outcome {
-                Ok(seq) => written.push((pending, seq)),
-                Err(error) => {
-                    if self.poisoned.load(Ordering::Acquire) {
-                        failed = Some(());
-                    }
-                    *pending.done.lock() = Some(Err(error));
-                }
+            outcomes.push((pending, outcome));
+        }
+        if let Err(error) = self.finish_group(writer, &outcomes) {
+            let mut error = Some(error);
+            for (_, outcome) in outcomes.iter_mut().filter(|(_, outcome)| outcome.is_ok()) {
+                *outcome = Err(error.take().unwrap_or_else(poisoned));
             }
         }
-        let level =
-            written.iter().map(|(pending, _)| self.level(&pending.batch)).max_by_key(|level| *level as u8);
-        let durable = match (level, failed) {
-            (_, Some(())) => Err(Error::Closed(crate::common::ClosedReason::Poisoned)),
-            (Some(level), None) => self.harden(writer, level),
-            (None, None) => return,
-        };
-        self.answer(written, durable);
+        outcomes
     }
 
-    fn answer(&self, written: Vec<(Pending, SeqNo)>, durable: Result<()>) {
-        match durable {
-            Ok(()) => {
-                if let Some((_, seq)) = written.last() {
-                    let state = Arc::clone(&self.published.load().state);
-                    self.published.store(Arc::new(crate::lsm::Published { state, seq: *seq }));
-                }
-                for (pending, seq) in written {
-                    *pending.done.lock() = Some(Ok(seq));
-                }
-            }
-            Err(error) => {
-                let mut error = Some(error);
-                for (pending, _) in written {
-                    let own = error.take().unwrap_or(Error::Closed(crate::common::ClosedReason::Poisoned));
-                    *pending.done.lock() = Some(Err(own));
-                }
-            }
+    /// Makes what was written as durable as its most demanding member asks, and then visible.
+    fn finish_group(&self, writer: &mut Writer, outcomes: &Outcomes) -> Result<()> {
+        let written = outcomes.iter().filter_map(|(pending, outcome)| {
+            outcome.as_ref().ok().map(|seq| (self.level(&pending.batch), *seq))
+        });
+        let Some((level, seq)) = written.reduce(|(level, _), (other, seq)| (level.max(other), seq)) else {
+            return Ok(());
+        };
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(poisoned());
         }
+        self.harden(writer, level)?;
+        let state = Arc::clone(&self.published.load().state);
+        self.published.store(Arc::new(crate::lsm::Published { state, seq }));
+        Ok(())
     }
 
     fn level(&self, batch: &WriteBatch) -> Durability {
@@ -282,6 +275,10 @@ impl Core {
         }
         Ok(())
     }
+}
+
+fn poisoned() -> Error {
+    Error::Closed(ClosedReason::Poisoned)
 }
 
 /// The table's present state; its columns must be those that the batch was made for.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
-use super::commit::Pending;
+use super::group::CommitQueue;
 use super::manifest::{self, Manifest, PublishError};
 use super::recent::Recent;
 use super::snapshot::Snapshot;
@@ -31,7 +31,7 @@ pub(super) struct Core {
     pub numbers: FileNumbers,
     pub published: ArcSwap<Published>,
     pub recent: Recent,
-    pub queue: Mutex<Vec<Pending>>,
+    pub queue: CommitQueue,
     pub writer: Mutex<Writer>,
     pub maintenance: Mutex<Live>,
     /// Wakes the background thread, and writers that wait for a flush.

@@ -244,6 +244,7 @@ impl Engine {
         let mut writer = self.core.writer.lock();
         let Some(wal) = &mut writer.wal else { return Ok(()) };
         wal.sync().inspect_err(|_| self.core.poison())?;
+        wal.trim();
         let end = wal.end();
         self.core.edit_manifest(&mut live, |manifest| {
             manifest.wal_sealed = Some(end);

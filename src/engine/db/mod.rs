@@ -9,6 +9,7 @@ mod core;
 mod ddl;
 mod definition;
 mod engine;
+mod group;
 mod key_range;
 mod maintenance;
 mod manifest;

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
 use super::core::{Core, Live, Writer};
+use super::group::CommitQueue;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recovery::{Recovered, log_files, recover, remove_orphans};
 use crate::common::{DatabaseId, Epoch, Error, FileId, Options, Result};
@@ -136,7 +137,7 @@ fn assemble(
         numbers: FileNumbers::new(next_file),
         published: ArcSwap::from_pointee(published),
         recent: Default::default(),
-        queue: Mutex::default(),
+        queue: CommitQueue::default(),
         writer: Mutex::new(Writer { wal: recovered.wal, previous: None, seq: recovered.seq }),
         maintenance: Mutex::new(Live { manifest, hash: Some(hash) }),
         work: (Mutex::new(()), Condvar::new()),

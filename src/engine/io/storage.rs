@@ -86,6 +86,16 @@ pub trait FileWriter: Send + Debug {
 
     /// Makes everything appended so far durable (`fdatasync`).
     fn sync(&mut self) -> Result<()>;
+
+    /// Asks for room for the first `len` bytes, which then reads as zeros where nothing was appended yet, so that
+    /// syncs need not grow the file. Returns for how many bytes there is room; a storage may have none to give.
+    fn reserve(&mut self, len: u64) -> u64 {
+        let _ = len;
+        0
+    }
+
+    /// Gives back the room that was not used.
+    fn trim(&mut self) {}
 }
 
 /// A sealed file.

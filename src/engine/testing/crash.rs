@@ -80,10 +80,11 @@ fn settle_name(change: &NameChange, names: &mut Names, fate: Fate, dice: &mut Sm
 }
 
 fn settle_file(file: &FileState, fate: Fate, dice: &mut SmallRng) -> FileState {
-    if file.synced == file.len && file.lost.is_empty() {
-        return file.clone();
+    let room = settle_room(file, fate, dice);
+    if file.synced == file.len && file.lost.is_empty() && room <= file.len {
+        return FileState { room: 0, synced_room: 0, ..file.clone() };
     }
-    let mut bytes = file.bytes().to_vec();
+    let mut bytes = file.appended().to_vec();
     for lost in &file.lost {
         let filling = if fate == Fate::Random { Filling::choose(dice) } else { Filling::Zeros };
         filling.apply(&mut bytes, lost.clone(), dice);
@@ -98,7 +99,18 @@ fn settle_file(file: &FileState, fate: Fate, dice: &mut SmallRng) -> FileState {
         Fate::Dropped => bytes.truncate(synced),
         Fate::Random => settle_tail(&mut bytes, synced, dice),
     }
+    bytes.resize(bytes.len().max(room), 0);
     FileState::durable(&bytes)
+}
+
+/// Length that the file has by the room it was given; where data is missing, it then has zeros.
+fn settle_room(file: &FileState, fate: Fate, dice: &mut SmallRng) -> usize {
+    let newest = match fate {
+        Fate::Kept => true,
+        Fate::Dropped => false,
+        Fate::Random => file.room != file.synced_room && dice.random(),
+    };
+    if newest { file.room } else { file.synced_room }
 }
 
 /// Decides over the bytes from `synced` on.

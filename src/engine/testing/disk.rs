@@ -27,17 +27,33 @@ pub(super) struct FileState {
     pub(super) synced: usize,
     /// Parts of the synced bytes that a failed sync dropped: seen until the power goes.
     pub(super) lost: Vec<Range<usize>>,
+    /// Bytes the file was given room for; beyond `len` they read as zeros.
+    pub(super) room: usize,
+    /// Room that a sync made durable.
+    pub(super) synced_room: usize,
 }
 
 impl FileState {
     /// A file whose every byte is durable.
     pub(super) fn durable(bytes: &[u8]) -> Self {
         let content = Arc::new(MemoryFile::new(bytes));
-        Self { content, len: bytes.len(), synced: bytes.len(), lost: Vec::new() }
+        let len = bytes.len();
+        Self { content, len, synced: len, lost: Vec::new(), room: 0, synced_room: 0 }
     }
 
-    pub(super) fn bytes(&self) -> Buffer {
+    /// What was appended.
+    pub(super) fn appended(&self) -> Buffer {
         self.content.bytes().slice_with_length(0, self.len)
+    }
+
+    /// What a reader finds.
+    pub(super) fn bytes(&self) -> Buffer {
+        if self.room <= self.len {
+            return self.appended();
+        }
+        let mut bytes = self.appended().to_vec();
+        bytes.resize(self.room, 0);
+        bytes.into()
     }
 }
 
@@ -138,6 +154,19 @@ impl Disk {
     pub(super) fn sync(&mut self, inode: Inode) {
         if let Some(file) = self.files.get_mut(inode) {
             file.synced = file.len;
+            file.synced_room = file.room;
+        }
+    }
+
+    pub(super) fn reserve(&mut self, inode: Inode, len: usize) {
+        if let Some(file) = self.files.get_mut(inode) {
+            file.room = file.room.max(len);
+        }
+    }
+
+    pub(super) fn trim(&mut self, inode: Inode) {
+        if let Some(file) = self.files.get_mut(inode) {
+            file.room = 0;
         }
     }
 

@@ -11,6 +11,10 @@ pub enum CallKind {
     Append,
     /// `FileWriter::sync`.
     Sync,
+    /// `FileWriter::reserve`.
+    Reserve,
+    /// `FileWriter::trim`.
+    Trim,
     /// `Storage::create`.
     Create,
     /// `Storage::open`.

@@ -81,6 +81,28 @@ impl FileWriter for SimWriter {
             Ok(())
         })
     }
+
+    fn reserve(&mut self, len: u64) -> u64 {
+        let inode = self.inode;
+        let given =
+            self.storage.call(CallKind::Reserve, ("reserve room for", &self.path), |machine, outcome| {
+                let given = if let Outcome::Done | Outcome::Failed(Some(_)) = outcome { len } else { 0 };
+                machine.disk.reserve(inode, given as usize);
+                Ok(given)
+            });
+        given.unwrap_or(0)
+    }
+
+    fn trim(&mut self) {
+        let inode = self.inode;
+        // As on a disk, nobody is told how it went.
+        let _ = self.storage.call(CallKind::Trim, ("trim", &self.path), |machine, outcome| {
+            if let Outcome::Done | Outcome::Failed(Some(_)) = outcome {
+                machine.disk.trim(inode);
+            }
+            Ok(())
+        });
+    }
 }
 
 /// One file as it was when it was opened.

@@ -66,6 +66,7 @@ fn sample() -> (Vec<u8>, WalEnd) {
         append(&mut writer, group * 3 + 1..=group * 3 + 3);
         writer.sync().unwrap();
     }
+    writer.trim();
     (storage.contents("wal/7.wal").unwrap(), writer.end())
 }
 
@@ -94,10 +95,43 @@ fn ends_and_counts_are_right() {
     let calls = storage.calls();
     writer.sync().unwrap();
     assert_eq!(storage.calls(), calls, "nothing new, nothing to sync");
+    let room = storage.contents("wal/7.wal").unwrap().len() as u64 - writer.len();
     let (found, tail) = read(&storage, 7, ReplayBound::Open).unwrap();
     assert_eq!(found, records(1..=3));
-    assert_eq!((tail.end, tail.torn_bytes, tail.last_seq), (writer.end(), 0, Some(SeqNo(3))));
+    assert_eq!((tail.end, tail.torn_bytes, tail.last_seq), (writer.end(), room, Some(SeqNo(3))));
+    writer.trim();
+    let (found, tail) = read(&storage, 7, ReplayBound::Exact(writer.end())).unwrap();
+    assert_eq!((found, tail.torn_bytes), (records(1..=3), 0));
     assert_eq!(read_header(&storage, FileId(7), DB).unwrap(), header(7, None));
+}
+
+#[test]
+fn a_storage_without_room_to_give_is_asked_once() {
+    let storage = SimStorage::new();
+    let mut writer = create(&storage, 7, None);
+    storage.inject(Fault::forever(Some(CallKind::Reserve), 1, FaultError::ENOSPC));
+    for group in 0..3 {
+        append(&mut writer, group * 3 + 1..=group * 3 + 3);
+        writer.sync().unwrap();
+    }
+    assert_eq!(storage.faults_fired(), 1);
+    assert_eq!(storage.contents("wal/7.wal").unwrap().len() as u64, writer.len());
+    assert_eq!(read(&storage, 7, ReplayBound::Open).unwrap().0, records(1..=9));
+}
+
+#[test]
+fn room_is_asked_for_seldom() {
+    let storage = SimStorage::new();
+    let mut writer = create(&storage, 7, None);
+    let calls = storage.calls();
+    for seq in 1..=3000 {
+        writer.append(SeqNo(seq), &[&[7; 200]]).unwrap();
+        writer.sync().unwrap();
+    }
+    let asked = storage.calls() - calls - 2 * 3000;
+    assert!((1..10).contains(&asked), "{asked} times");
+    let (found, tail) = read(&storage, 7, ReplayBound::Open).unwrap();
+    assert_eq!((found.len(), tail.end), (3000, writer.end()));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Appends to the newest log file.
 //!
-//! Records gather in memory until `flush` hands them to the system in one write; `sync` makes them durable.
+//! Records gather in memory until `flush` hands them to the system in one write; `sync` makes them durable. Room is
+//! reserved ahead of the records to be synced, so that a sync writes data alone and no new length of the file (about a
+//! third of its time on ext4).
 //! A writer that failed once takes no more calls: what the disk holds past `synced_end` is then unknown, and
 //! a new file that continues from there is the only way on.
 
@@ -14,6 +16,9 @@ use arrow::buffer::Buffer;
 
 /// Bytes of buffer kept between flushes.
 const BUFFER_KEPT: usize = 4 << 20;
+/// Room reserved at a time: as much as the log is long, within these bounds.
+const ROOM_MIN: u64 = 64 << 10;
+const ROOM_MAX: u64 = 4 << 20;
 
 /// The one writer of a log file.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub struct WalWriter {
     synced: WalEnd,
     last_seq: Option<SeqNo>,
     buffer: Vec<u8>,
+    /// Bytes the file has room for; `None` once the storage gave none.
+    room: Option<u64>,
     failed: bool,
 }
 
@@ -78,7 +85,7 @@ impl WalWriter {
         // Nothing is durable yet; the first sync sets this right before anyone can see the file.
         let synced = WalEnd { len: 0, ..end };
         let (epoch, buffer) = (header.epoch, bytes.to_vec());
-        Self { file, path, epoch, seed, end, synced, last_seq: None, buffer, failed: false }
+        Self { file, path, epoch, seed, end, synced, last_seq: None, buffer, room: Some(0), failed: false }
     }
 
     /// Adds the record of commit `seq`, given in parts, to the buffer.
@@ -126,6 +133,10 @@ impl WalWriter {
     /// # Errors
     /// `Io`, after which the writer takes no more calls: a failed sync is never tried again.
     pub fn sync(&mut self) -> Result<()> {
+        self.usable()?;
+        if self.synced.len > 0 {
+            self.make_room();
+        }
         self.flush()?;
         if self.synced != self.end {
             let synced = self.file.sync();
@@ -133,6 +144,19 @@ impl WalWriter {
             self.synced = self.end;
         }
         Ok(())
+    }
+
+    /// Reserves room beyond the records to come. A storage that has none to give is not asked again.
+    fn make_room(&mut self) {
+        let Some(room) = self.room.filter(|room| *room < self.end.len) else { return };
+        let wanted = self.end.len + self.end.len.clamp(ROOM_MIN, ROOM_MAX);
+        let given = self.file.reserve(wanted);
+        self.room = (given > room).then_some(given);
+    }
+
+    /// Gives back the room that was not used. Call it when no more records follow.
+    pub fn trim(&mut self) {
+        self.file.trim();
     }
 
     /// Bytes of the log, with those still in memory.

@@ -58,11 +58,15 @@ impl KnnExec {
         let query = Arc::new(self.search.query.known()?);
         let compared = MetricBuilder::new(&self.metrics).global_counter("rows_compared");
         let mut tasks = JoinSet::new();
-        for _ in 0..self.search.scan.partitions_len() {
+        let task = || {
             let (search, query) = (Arc::clone(&self.search), Arc::clone(&query));
-            tasks.spawn(search_units(search, query, Arc::clone(&work), self.k, compared.clone()));
+            search_units(search, query, Arc::clone(&work), self.k, compared.clone())
+        };
+        for _ in 1..self.search.scan.partitions_len() {
+            tasks.spawn(task());
         }
-        let mut nearest = Nearest::new(self.k);
+        // This task is one of them: it would only wait.
+        let mut nearest = task().await?;
         while let Some(found) = tasks.join_next().await {
             nearest.merge(found.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
         }

@@ -28,6 +28,13 @@ lane_kernels!(
     load_half_tail
 );
 
+/// Asks for the cache line of an address, wherever that is: no address makes it fault.
+#[inline]
+#[target_feature(enable = "sse")]
+fn fetch(address: *const i8) {
+    _mm_prefetch::<_MM_HINT_T0>(address);
+}
+
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn zero() -> Lane {

@@ -6,11 +6,16 @@
 //!
 //! One row at a time, on purpose: taking four rows at once reuses each load of the query, but its
 //! four interleaved streams defeat the hardware prefetcher and reached a third of the bandwidth.
+//! That prefetcher stops at every page, so each load also asks for the line [`AHEAD`] bytes on: a scan
+//! of 154 MB by two threads took 5.3 ms without, 3.9 ms with it (Xeon of 2023, AVX-512).
 
 use half::f16;
 
 /// Accumulators per sum.
 pub(super) const UNROLL: usize = 4;
+
+/// How far ahead of the row's elements memory is asked for, in bytes: three pages.
+pub(super) const AHEAD: usize = 12 << 10;
 
 /// A sum over the components of a query and a row.
 pub(super) type Sum<T> = unsafe fn(&[f32], &[T]) -> f32;
@@ -62,7 +67,7 @@ macro_rules! lane_kernels {
     ($(#[$feature:meta])* $module:ident, $row:ty, $load:ident, $load_tail:ident) => {
         pub(in crate::kernels) mod $module {
             use super::*;
-            use crate::kernels::lanes::{Table, UNROLL};
+            use crate::kernels::lanes::{AHEAD, Table, UNROLL};
 
             pub(in crate::kernels) static TABLE: Table<$row> = Table { dot, l2, l1, cosine };
 
@@ -108,6 +113,7 @@ macro_rules! lane_kernels {
         for (query_round, row_round) in query_rounds.iter().zip(row_rounds) {
             for $slot in 0..UNROLL {
                 let ($q, $x) = (load(&query_round[$slot]), $load(&row_round[$slot]));
+                fetch(row_round[$slot].as_ptr().wrapping_byte_add(AHEAD).cast());
                 $step
             }
         }

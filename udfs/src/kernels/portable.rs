@@ -14,6 +14,10 @@ const LANES: usize = 8;
 lane_kernels!(float32, f32, load, load_tail);
 lane_kernels!(float16, f16, load_half, load_half_tail);
 
+/// Hardware of unknown kind fetches ahead by itself, or not.
+#[inline(always)]
+fn fetch(_: *const i8) {}
+
 #[inline(always)]
 fn zero() -> Lane {
     [0.0; LANES]

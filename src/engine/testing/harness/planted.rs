@@ -118,4 +118,12 @@ impl FileWriter for PlantedWriter {
             _ => self.file.sync(),
         }
     }
+
+    fn reserve(&mut self, len: u64) -> u64 {
+        self.file.reserve(len)
+    }
+
+    fn trim(&mut self) {
+        self.file.trim();
+    }
 }

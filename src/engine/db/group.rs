@@ -1,0 +1,215 @@
+//! Leader and followers: which of the commits that wait does the work for all of them.
+//!
+//! Commits join a queue. The first leads: it takes everything that waits, and passes the lead on before it wakes those
+//! it worked for, so that the next group is written while they return. Followers sleep each on a ticket of their own;
+//! none has to wait for a lock that another holds (as in RocksDB's writer queue).
+//!
+//! A leader that finds fewer commits than lately took part waits for the others, a fraction of a sync long: one sync
+//! for all costs less than two for half of them each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::batch::WriteBatch;
+use crate::common::{Error, Result, SeqNo};
+
+/// The longest that a leader waits for others, as a share of the time the last group took.
+const GATHER_SHARE: u32 = 3;
+const GATHER_MAX: Duration = Duration::from_millis(1);
+
+/// Commits that wait.
+#[derive(Debug, Default)]
+pub(super) struct CommitQueue(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    pending: Vec<Pending>,
+    /// Somebody leads.
+    led: bool,
+    /// How many commits took part lately: the last group, and those that came while it was written.
+    recent: usize,
+    /// How long the last group took.
+    took: Duration,
+}
+
+/// A commit that waits for a leader. It is answered once, at the latest when it is dropped.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub batch: WriteBatch,
+    ticket: Option<Arc<Ticket>>,
+}
+
+/// Where the answer to a commit, or the call to lead, is left.
+#[derive(Debug, Default)]
+pub(super) struct Ticket(Mutex<Option<Turn>>, Condvar);
+
+/// What a commit wakes up to.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// It leads the next group, which it is part of.
+    Lead,
+    /// A leader has done its work.
+    Done(Result<SeqNo>),
+}
+
+impl CommitQueue {
+    /// Adds a commit. When nobody leads, it does.
+    pub fn join(&self, batch: WriteBatch) -> Arc<Ticket> {
+        let ticket = Arc::<Ticket>::default();
+        let mut waiting = self.0.lock();
+        waiting.pending.push(Pending { batch, ticket: Some(Arc::clone(&ticket)) });
+        if !std::mem::replace(&mut waiting.led, true) {
+            ticket.leave(Turn::Lead);
+        }
+        ticket
+    }
+
+    /// Takes the lead: whoever was told to.
+    pub fn lead(&self) -> Lead<'_> {
+        Lead { queue: self, start: Instant::now(), size: 0 }
+    }
+}
+
+/// The lead over one group; passed on when dropped.
+#[derive(Debug)]
+pub(super) struct Lead<'a> {
+    queue: &'a CommitQueue,
+    start: Instant,
+    size: usize,
+}
+
+impl Lead<'_> {
+    /// Everything that waits. `patient` waits a little for more.
+    pub fn gather(&mut self, patient: bool) -> Vec<Pending> {
+        let begin = Instant::now();
+        loop {
+            let mut waiting = self.queue.0.lock();
+            let limit = (waiting.took / GATHER_SHARE).min(GATHER_MAX);
+            if !patient || waiting.pending.len() >= waiting.recent || begin.elapsed() >= limit {
+                self.start = Instant::now();
+                self.size = waiting.pending.len();
+                return std::mem::take(&mut waiting.pending);
+            }
+            drop(waiting);
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.queue.0.lock();
+        waiting.recent = self.size + waiting.pending.len();
+        waiting.took = self.start.elapsed();
+        match waiting.pending.first().and_then(|next| next.ticket.as_ref()) {
+            Some(next) => next.leave(Turn::Lead),
+            None => waiting.led = false,
+        }
+    }
+}
+
+impl Pending {
+    /// Wakes the commit.
+    pub fn answer(mut self, result: Result<SeqNo>) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.leave(Turn::Done(result));
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.leave(Turn::Done(Err(Error::Internal("a commit was left without a result".into()))));
+        }
+    }
+}
+
+impl Ticket {
+    fn leave(&self, turn: Turn) {
+        *self.0.lock() = Some(turn);
+        self.1.notify_one();
+    }
+
+    /// Sleeps until there is something to do or to tell.
+    pub fn wait(&self) -> Turn {
+        let mut turn = self.0.lock();
+        loop {
+            if let Some(turn) = turn.take() {
+                return turn;
+            }
+            self.1.wait(&mut turn);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_leads_and_passes_the_lead_on() {
+        let queue = CommitQueue::default();
+        let first = queue.join(WriteBatch::new());
+        assert!(matches!(first.wait(), Turn::Lead));
+        let second = queue.join(WriteBatch::new());
+        let mut lead = queue.lead();
+        let group = lead.gather(false);
+        assert_eq!(group.len(), 2);
+        let third = queue.join(WriteBatch::new());
+        drop(lead);
+        assert!(matches!(third.wait(), Turn::Lead));
+        for (number, pending) in group.into_iter().enumerate() {
+            pending.answer(Ok(SeqNo(number as u64)));
+        }
+        assert!(matches!(first.wait(), Turn::Done(Ok(SeqNo(0)))));
+        assert!(matches!(second.wait(), Turn::Done(Ok(SeqNo(1)))));
+        let group = queue.lead().gather(true);
+        assert_eq!(group.len(), 1);
+    }
+
+    #[test]
+    fn a_commit_that_nobody_answers_is_told_so() {
+        let queue = CommitQueue::default();
+        let alone = queue.join(WriteBatch::new());
+        assert!(matches!(alone.wait(), Turn::Lead));
+        drop(queue.lead().gather(true));
+        assert!(matches!(alone.wait(), Turn::Done(Err(Error::Internal(_)))));
+        assert!(matches!(queue.join(WriteBatch::new()).wait(), Turn::Lead), "the lead is free again");
+    }
+
+    #[test]
+    fn a_patient_leader_does_not_wait_for_ever() {
+        let queue = CommitQueue::default();
+        queue.0.lock().recent = 5;
+        queue.0.lock().took = Duration::from_millis(2);
+        queue.join(WriteBatch::new());
+        assert_eq!(queue.lead().gather(true).len(), 1);
+    }
+
+    #[test]
+    fn every_commit_of_many_threads_is_answered_once() {
+        let queue = CommitQueue::default();
+        let done = Mutex::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let ticket = queue.join(WriteBatch::new());
+                        let mut turn = ticket.wait();
+                        if matches!(turn, Turn::Lead) {
+                            let group = queue.lead().gather(true);
+                            group.into_iter().for_each(|pending| pending.answer(Ok(SeqNo(1))));
+                            turn = ticket.wait();
+                        }
+                        assert!(matches!(turn, Turn::Done(Ok(SeqNo(1)))));
+                        *done.lock() += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(done.into_inner(), 1600);
+    }
+}

@@ -77,12 +77,21 @@ pub fn specimen() -> Specimen {
             disk = disk.kill_image();
         }
     }
+    for path in disk.paths().iter().filter(|path| path.ends_with(".wal")) {
+        disk.plant(path, little_room(&disk.contents(path).unwrap()));
+    }
     let files: Vec<(String, Vec<u8>)> =
         disk.paths().into_iter().filter_map(|path| Some((path.clone(), disk.contents(&path)?))).collect();
     for kind in ["CURRENT", ".mf", ".wal", ".arrow", ".sum", ".del"] {
         assert!(files.iter().any(|(path, _)| path.ends_with(kind)), "no {kind} among {:?}", disk.paths());
     }
     Specimen { disk, state, files }
+}
+
+/// Reserved room is alike everywhere: a little of it is enough to damage.
+fn little_room(log: &[u8]) -> &[u8] {
+    let used = log.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &log[..log.len().min(used.next_multiple_of(8) + 256)]
 }
 
 impl Specimen {

@@ -74,6 +74,24 @@ impl Sessions {
         Ok((pinned, state))
     }
 
+    /// The newest snapshot.
+    ///
+    /// # Errors
+    /// When the engine is closed.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(self.engine.snapshot()?)
+    }
+
+    /// True when names without quotes are read in lower case.
+    pub fn folds_names(&self) -> bool {
+        self.base.read().config_options().sql_parser.enable_ident_normalization
+    }
+
+    /// True when a table function has this name.
+    pub fn has_table_function(&self, name: &str) -> bool {
+        name == VectorSearch::NAME || self.base.read().table_functions().contains_key(name)
+    }
+
     /// Keeps the settings of `state` for later statements.
     pub fn keep_settings(&self, state: SessionState) {
         let mut base = self.base.write();

@@ -15,7 +15,10 @@ use datafusion::common::ParamValues;
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use tokio::runtime::Handle;
-use trilith_engine::{ClosedReason, Engine, Error as EngineError, IfExists, Snapshot, TableName, TableSpec};
+use trilith_engine::{
+    BackupReport, ClosedReason, CopyMode, Engine, Error as EngineError, IfExists, OnProgress, Snapshot,
+    TableName, TableSpec, VacuumReport,
+};
 
 use crate::collection::Collection;
 use crate::error::Result;
@@ -229,6 +232,49 @@ impl Database {
     {
         self.check_open()?;
         runtime::block_on(future)
+    }
+
+    /// Copies the database as of now into the folder `path`, which is then a database itself, while writers go on;
+    /// [`crate::restore`] is the way back. A second backup into the folder brings only what is new.
+    ///
+    /// # Errors
+    /// `Invalid` when the folder holds anything but an earlier backup of this database, `Corrupt` when a file is not
+    /// what was written. The folder is as it was then.
+    pub async fn backup(&self, path: impl AsRef<Path>, mode: CopyMode) -> Result<BackupReport> {
+        let (database, path) = (self.clone(), path.as_ref().to_owned());
+        runtime::on_worker(async move { database.backup_blocking(path, mode, &mut |_| Ok(())) }).await
+    }
+
+    /// Blocking twin of [`Database::backup`]. `progress` may end it with an error.
+    ///
+    /// # Errors
+    /// As [`Database::backup`].
+    pub fn backup_blocking(
+        &self,
+        path: impl AsRef<Path>,
+        mode: CopyMode,
+        progress: OnProgress<'_>,
+    ) -> Result<BackupReport> {
+        self.check_open()?;
+        Ok(self.inner.engine.backup(path.as_ref(), mode, progress)?)
+    }
+
+    /// Rewrites every file that holds deleted rows, now. Never needed: compaction does so in time.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is lost then.
+    pub async fn vacuum(&self) -> Result<VacuumReport> {
+        let database = self.clone();
+        runtime::on_worker(async move { database.vacuum_blocking() }).await
+    }
+
+    /// Blocking twin of [`Database::vacuum`].
+    ///
+    /// # Errors
+    /// As [`Database::vacuum`].
+    pub fn vacuum_blocking(&self) -> Result<VacuumReport> {
+        self.check_open()?;
+        Ok(self.inner.engine.vacuum()?)
     }
 
     /// Writes what is in memory to files and closes the engine for every handle of it.

@@ -37,7 +37,10 @@ pub use query::passing::passing_name;
 pub use query::types;
 pub use table::{ScanOptions, Table};
 pub use trilith_engine as engine;
-pub use trilith_engine::{Durability, TableName};
+pub use trilith_engine::{
+    BackupReport, CopyMode, Durability, RepairReport, TableName, VacuumReport, inspect_path as inspect,
+    repair_path as repair, restore_path as restore,
+};
 
 /// Runs the Rust example of the README.
 #[cfg(doctest)]

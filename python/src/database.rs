@@ -8,6 +8,7 @@ use crate::collection::Collection;
 use crate::error::{from_database, from_engine};
 use crate::handles::Handle;
 use crate::local_object::provider;
+use crate::operations;
 use crate::options::options as to_options;
 use crate::query::Query;
 use crate::statement::Statement;
@@ -118,6 +119,22 @@ impl Database {
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         let engine = self.0.get()?.engine();
         py.detach(|| engine.flush()).map_err(from_engine)
+    }
+
+    /// Copies the database as of now into a folder; `(bytes done, bytes in all, seconds)` go to `progress`.
+    fn backup<'py>(
+        &self,
+        py: Python<'py>,
+        path: &str,
+        copy: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        operations::backup(py, self.0.get()?, path, copy, progress)
+    }
+
+    /// Rewrites the files that hold deleted rows.
+    fn vacuum<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        operations::vacuum(py, self.0.get()?)
     }
 
     /// Closes the handle, and the database when it is the last one of this process.

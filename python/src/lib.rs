@@ -16,6 +16,7 @@ mod handles;
 mod ingest;
 mod local_object;
 mod numpy_column;
+mod operations;
 mod options;
 mod params;
 mod preview;
@@ -54,6 +55,8 @@ mod _native {
     use crate::cursor::Cursor;
     #[pymodule_export]
     use crate::database::Database;
+    #[pymodule_export]
+    use crate::operations::{repair, restore};
     #[pymodule_export]
     use crate::query::Query;
     #[pymodule_export]

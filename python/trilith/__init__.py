@@ -26,6 +26,7 @@ from trilith.errors import (
     TrilithError,
     Unsupported,
 )
+from trilith.operations import repair, restore
 from trilith.query import Query
 from trilith.table import Table
 
@@ -58,4 +59,6 @@ __all__ = [
     "UpdateResult",
     "__version__",
     "connect",
+    "repair",
+    "restore",
 ]

@@ -166,6 +166,37 @@ class Database:
         """Write what is in memory to files. Never needed for durability."""
         self._native.flush()
 
+    def backup(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        copy: bool = False,
+        progress: Progress = None,
+    ) -> dict[str, int]:
+        """Copy the database as of now into a folder, which is then a database itself; writers go on meanwhile.
+
+        A second backup into the same folder brings only what is new. Ctrl-C, or an error, leaves the folder as it was.
+        :func:`trilith.restore` is the way back.
+
+        Args:
+            path: a new or empty folder, or one that holds an earlier backup of this database.
+            copy: copy and verify every byte; otherwise files are linked where the file system can.
+            progress: a bar (True), none (False), or a function of (bytes done, bytes in all, seconds).
+
+        Raises:
+            Busy: the backup in the folder is open for writing.
+            Corrupt: a file of the database is not what was written.
+            Invalid: the folder holds something else.
+        """
+        return self._native.backup(os.fspath(path), copy, reporter(progress, "backup", "bytes"))
+
+    def vacuum(self) -> dict[str, int]:
+        """Rewrite every file that holds deleted rows, now, and return the bytes that the disk has back.
+
+        Never needed: compaction does so in time.
+        """
+        return self._native.vacuum()
+
     def close(self) -> None:
         """Close this handle; the database itself is closed with the last handle of this process on it.
 

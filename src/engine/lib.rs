@@ -22,9 +22,11 @@ pub use common::{
     SeqNo, TableId,
 };
 pub use db::{
-    AlterTable, Appender, CheckReport, Engine, FileInfo, IfExists, Isolation, KeyRange, ROW_ID, ScanPart,
-    Snapshot, TableSpec, TableView, Transaction, WriteBatch, WriteMode, check_path, check_storage, conform,
-    key_schema, open_path,
+    AlterTable, Appender, BackupProgress, BackupReport, CheckReport, CopyMode, Damage, Engine, Fields,
+    FileInfo, FileReport, IfExists, Isolation, KeyRange, Loss, LossKind, OnProgress, ROW_ID, RepairReport,
+    ScanPart, Snapshot, TableSpec, TableView, Transaction, VacuumReport, WriteBatch, WriteMode, check_path,
+    check_storage, conform, inspect_file, inspect_path, key_schema, open_path, repair_path, repair_storage,
+    restore_path, restore_storage,
 };
 pub use format::key::KeyCodec;
 pub use format::stats::ColumnStats;

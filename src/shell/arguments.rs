@@ -1,13 +1,14 @@
 //! The command line: what is opened, what is run, and how results look.
 //!
-//! `trilith [PATH] [SQL]` and the subcommands `check`, `import` and `export`. A database of such a name
-//! is opened as `./check`. Statements and files run in the order in which they are given.
+//! `trilith [PATH] [SQL]` and the subcommands: `check`, `import`, `export` here, the others in `operations`. A
+//! database of such a name is opened as `./check`. Statements and files run in the order in which they are given.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+use super::operations::Operation;
 use super::output::Format;
 use super::{Console, FAILED};
 
@@ -18,7 +19,12 @@ use super::{Console, FAILED};
     version,
     after_help = "Subcommands:\n  trilith check PATH                 verify every byte of a database\n  \
                   trilith import PATH TABLE FILE     append a Parquet, CSV, JSON lines or Arrow file to a table\n  \
-                  trilith export PATH TABLE FILE     write a table to such a file"
+                  trilith export PATH TABLE FILE     write a table to such a file\n  \
+                  trilith inspect FILE               explain one file of a database\n  \
+                  trilith backup PATH FOLDER         copy a database, also while it is written to\n  \
+                  trilith restore FOLDER PATH        make a database of a backup\n  \
+                  trilith repair PATH NEWPATH        save what a damaged database still proves, and list the rest\n  \
+                  trilith vacuum PATH                give back the space of deleted rows now"
 )]
 struct Line {
     /// The database, a folder; in memory when absent
@@ -89,6 +95,7 @@ pub(super) struct Arguments {
 pub(super) enum Action {
     Open(Arguments),
     Check { path: PathBuf },
+    Operate(Operation),
 }
 
 /// A command line that is not carried out: help, version, or one that is not understood.
@@ -122,7 +129,11 @@ where
         Some("check") => Ok(Action::Check { path: CheckLine::try_parse_from(rest())?.path }),
         Some("import") => CopyLine::try_parse_from(rest()).map(|line| line.action("FROM")).map_err(Refused),
         Some("export") => CopyLine::try_parse_from(rest()).map(|line| line.action("TO")).map_err(Refused),
-        _ => line(arguments),
+        Some(name) => match Operation::parse(name, arguments.iter().skip(1).cloned()) {
+            Some(operation) => operation.map(Action::Operate).map_err(Refused),
+            None => line(arguments),
+        },
+        None => line(arguments),
     }
 }
 

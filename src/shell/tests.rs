@@ -90,6 +90,58 @@ fn a_database_survives_and_is_checked() {
     assert!(checked.err.contains("checking "), "{}", checked.err);
 }
 
+#[test]
+fn a_file_is_explained_and_its_damage_placed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.tri");
+    ran(&[
+        path.to_str().unwrap(),
+        "CREATE TABLE t (n BIGINT PRIMARY KEY); INSERT INTO t VALUES (1), (2); CHECKPOINT",
+    ]);
+    let entries = std::fs::read_dir(path.join("sst")).unwrap().map(|entry| entry.unwrap().path());
+    let sealed =
+        entries.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "arrow")).unwrap();
+    let file = sealed.to_str().unwrap();
+    assert!(ran(&["inspect", file]).contains("match their checksums"));
+    assert!(ran(&["inspect", file, "--records"]).contains("- batch=0"));
+    let json: serde_json::Value = serde_json::from_str(&ran(&["inspect", file, "--format", "json"])).unwrap();
+    assert_eq!((&json["kind"], &json["fields"]["rows"]), (&"SSTable".into(), &2.into()));
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    bytes[80] ^= 1;
+    std::fs::write(&sealed, bytes).unwrap();
+    let damaged = run_with(&["inspect", file], "");
+    assert_eq!(
+        (damaged.status, damaged.out.contains("damaged at byte 0: block 0")),
+        (1, true),
+        "{}",
+        damaged.out
+    );
+}
+
+#[test]
+fn a_database_is_backed_up_restored_vacuumed_and_repaired() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (home, copy, back, mended) = (at("home"), at("copy"), at("back"), at("mended"));
+    let rows = "INSERT INTO t SELECT value AS n FROM generate_series(1, 1000)";
+    ran(&[&home, &format!("CREATE TABLE t (n BIGINT PRIMARY KEY); {rows}; CHECKPOINT")]);
+    assert!(ran(&["backup", &home, &copy]).contains("linked"));
+    ran(&[&home, "DELETE FROM t WHERE n > 900"]);
+    assert!(ran(&["vacuum", &home]).contains("1 files rewritten"));
+    assert!(ran(&["backup", &home, &copy, "--copy"]).contains("0 linked"));
+    ran(&["restore", &copy, &back]);
+    let count = |path: &str| ran(&[path, "--format", "csv", "-c", "SELECT count(*) AS c FROM t"]);
+    assert_eq!(count(&back), "c\n900\n");
+    let twice = run_with(&["restore", &copy, &back], "");
+    assert_eq!((twice.status, twice.err.contains("not empty")), (1, true), "{}", twice.err);
+    let sealed = largest_file(&folder.path().join("back/sst"));
+    std::fs::write(&sealed, "gone").unwrap();
+    let repaired = run_with(&["repair", &back, &mended], "");
+    assert_eq!((repaired.status, repaired.out.contains("lost: sst/")), (1, true), "{}", repaired.out);
+    assert_eq!(count(&mended), "c\n0\n");
+    assert!(ran(&["check", &mended]).contains("no damage"));
+}
+
 fn largest_file(folder: &std::path::Path) -> std::path::PathBuf {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.map(|path| if path.is_dir() { largest_file(&path) } else { path });

@@ -9,12 +9,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::appender::{Appender, WriteMode};
+use super::backup::{BackupReport, CopyMode, OnProgress};
 use super::batch::WriteBatch;
 use super::core::Core;
 use super::ddl::{AlterTable, IfExists, TableSpec};
 use super::open::open_core;
 use super::snapshot::Snapshot;
 use super::transaction::{Isolation, Transaction};
+use super::vacuum::VacuumReport;
 use crate::common::{ClosedReason, Error, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::format::table::{TableDef, TableName};
@@ -198,12 +200,45 @@ impl Engine {
         state.tables.values().try_for_each(|table| self.core.compact_table(table))
     }
 
+    /// Rewrites every file that holds deleted rows, now. Never needed: compaction does so in time.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is lost then.
+    pub fn vacuum(&self) -> Result<VacuumReport> {
+        self.core.vacuum()
+    }
+
     /// Does what the background thread does, once: flushes what is frozen and compacts where it is due.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn maintain(&self) -> Result<bool> {
         maintain(&self.core)
+    }
+
+    /// Copies the database as of now into the folder `path`, which is then a database itself, while writers go on. A
+    /// second backup into the folder brings only what is new.
+    ///
+    /// # Errors
+    /// `Invalid` when the folder holds anything but an earlier backup of this database; `Busy` when that is open
+    /// for writing; `Corrupt` when a file of the database is not what was written; what `progress` returns. The folder is
+    /// as it was then.
+    pub fn backup(&self, path: &Path, mode: CopyMode, progress: OnProgress<'_>) -> Result<BackupReport> {
+        self.core.check_open()?;
+        self.core.backup(super::backup::local_target(path)?, mode, progress)
+    }
+
+    /// [`Engine::backup`] into any storage.
+    ///
+    /// # Errors
+    /// As [`Engine::backup`].
+    pub fn backup_to(
+        &self,
+        target: Arc<dyn Storage>,
+        mode: CopyMode,
+        progress: OnProgress<'_>,
+    ) -> Result<BackupReport> {
+        self.core.backup(target, mode, progress)
     }
 
     /// Ends the engine: everything acknowledged is on disk, and the writer lock is free. Further calls fail with

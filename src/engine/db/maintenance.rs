@@ -34,12 +34,16 @@ struct Flushed {
 impl Core {
     /// Writes every frozen memtable to files.
     pub fn flush_frozen(&self) -> Result<()> {
-        let mut live = self.maintenance.lock();
+        self.flush_frozen_in(&mut self.maintenance.lock())
+    }
+
+    /// [`Core::flush_frozen`] for a caller who holds the maintenance lock.
+    pub fn flush_frozen_in(&self, live: &mut Live) -> Result<()> {
         let captured = self.capture(&self.writer.lock());
-        let flushed = self.flush_captured(&mut live, &captured)?;
-        let _writer = self.writer.lock();
+        let flushed = self.flush_captured(live, &captured)?;
+        let writer = self.writer.lock();
         self.swap_flushed(flushed);
-        drop(live);
+        drop(writer);
         self.work.1.notify_all();
         Ok(())
     }
@@ -190,6 +194,12 @@ impl Core {
             table.files.iter().filter(|file| shape(table, file).settled).map(Arc::clone).collect();
         let is_clean = inputs.len() == 1 && inputs[0].dead_rows() == 0;
         if inputs.is_empty() || is_clean { Ok(()) } else { self.compact_inputs(table, inputs) }
+    }
+
+    /// Merges those of the files that are settled into one run.
+    pub fn compact_files_of(&self, table: &Arc<TableState>, files: Vec<Arc<TableFile>>) -> Result<()> {
+        let inputs: Vec<_> = files.into_iter().filter(|file| shape(table, file).settled).collect();
+        if inputs.is_empty() { Ok(()) } else { self.compact_inputs(table, inputs) }
     }
 
     fn compact_inputs(&self, table: &Arc<TableState>, inputs: Vec<Arc<TableFile>>) -> Result<()> {

@@ -170,6 +170,28 @@ pub fn load(storage: &dyn Storage) -> Result<Option<Stored>> {
     Ok(Some(Stored { manifest: parse(&path, payload)?, database: header.database, hash: current.hash }))
 }
 
+/// The manifest of a number, whether CURRENT names it or not, when it proves itself.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_number(storage: &dyn Storage, number: u64) -> Result<Stored> {
+    let path = layout::manifest(number);
+    let bytes = read_whole(storage, &path)?;
+    let (sealed, payload, hash) = unseal(&path, MANIFEST_MAGIC, &bytes)?;
+    let manifest: Manifest = parse(&path, payload)?;
+    if sealed.number != number || manifest.number != number {
+        return Err(Error::corrupt(path, 32, "it is the manifest of another number"));
+    }
+    Ok(Stored { manifest, database: sealed.database, hash: Hash128(hash) })
+}
+
+/// The number that CURRENT names, when it proves itself.
+pub fn named_by_current(storage: &dyn Storage) -> Option<u64> {
+    let bytes = read_whole(storage, layout::CURRENT).ok()?;
+    let (_, payload, _) = unseal(layout::CURRENT, CURRENT_MAGIC, &bytes).ok()?;
+    parse::<Current>(layout::CURRENT, payload).ok().map(|current| current.number)
+}
+
 /// Writes `manifest` as the successor of what it was made from, and makes it the live one.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! L5: the database half that survives a crash: many tables under one log, one sequence number and one manifest.
 
 mod appender;
+mod backup;
 mod batch;
 mod check;
 mod commit;
@@ -10,6 +11,7 @@ mod ddl;
 mod definition;
 mod engine;
 mod group;
+mod inspect;
 mod key_range;
 mod maintenance;
 mod manifest;
@@ -17,23 +19,29 @@ mod open;
 mod recent;
 mod recovery;
 mod registry;
+mod repair;
 mod scan;
 mod snapshot;
 mod transaction;
+mod vacuum;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use appender::{Appender, WriteMode};
+pub use backup::{BackupProgress, BackupReport, CopyMode, OnProgress, restore_path, restore_storage};
 pub use batch::{ROW_ID, WriteBatch};
 pub use check::{CheckReport, check_storage};
 pub use conform::{conform, key_schema};
 pub use ddl::{AlterTable, IfExists, TableSpec};
 pub use engine::{Engine, FileInfo};
+pub use inspect::{Damage, Fields, FileReport, inspect_file, inspect_path};
 pub use key_range::KeyRange;
 pub use registry::{check_path, open_path};
+pub use repair::{Loss, LossKind, RepairReport, repair_path, repair_storage};
 pub use scan::ScanPart;
 pub use snapshot::Snapshot;
 pub use transaction::{Isolation, Transaction};
+pub use vacuum::VacuumReport;
 pub use view::TableView;

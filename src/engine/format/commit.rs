@@ -132,6 +132,8 @@ pub struct LoggedOp {
     pub first_row_id: RowId,
     /// What it did.
     pub kind: OpKind,
+    /// Rows in it.
+    pub rows: u32,
     metadata: Buffer,
     body: Buffer,
 }
@@ -203,7 +205,7 @@ impl Reader<'_> {
         let first_row_id = RowId(u64::from_le_bytes(self.array()?));
         let version = u32::from_le_bytes(self.array()?);
         let [kind, ..] = self.array::<4>()?;
-        let _rows: [u8; 4] = self.array()?;
+        let rows = u32::from_le_bytes(self.array()?);
         let metadata_len = u32::from_le_bytes(self.array()?) as usize;
         let body_len = u64::from_le_bytes(self.array()?) as usize;
         let kind = OpKind::from_byte(kind)
@@ -213,6 +215,7 @@ impl Reader<'_> {
             version,
             first_row_id,
             kind,
+            rows,
             metadata: self.take(metadata_len)?,
             body: self.take(body_len)?,
         })

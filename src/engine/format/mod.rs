@@ -3,7 +3,7 @@
 pub mod block;
 pub mod bloom;
 pub mod commit;
-mod cursor;
+pub(crate) mod cursor;
 pub mod deletes;
 mod hash;
 mod ipc_text;

@@ -102,16 +102,7 @@ impl Storage for LocalStorage {
 
     fn open(&self, path: &str) -> Result<Arc<dyn FileReader>> {
         let full = self.full(path)?;
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(&full);
-        let file = file.map_err(|source| Error::io("open", show(&full), source))?;
-        let found = file.metadata().map_err(|source| Error::io("open", show(&full), source))?;
-        if !found.is_file() {
-            return Err(Error::invalid(
-                show(&full),
-                "not a regular file; remove it, or restore the file from a backup",
-            ));
-        }
+        let file = open_regular(&full, libc::O_NOFOLLOW)?;
         Ok(Arc::new(LocalReader::new(file, path, self.options.mmap)?))
     }
 
@@ -160,6 +151,57 @@ impl Storage for LocalStorage {
         self.writable()?;
         lock::acquire(&self.root)
     }
+
+    fn link(&self, path: &str, source: &dyn Storage) -> Result<bool> {
+        self.writable()?;
+        let Some(folder) = source.local_folder() else { return Ok(false) };
+        let (from, to) = (folder.join(path), self.full(path)?);
+        match fs::hard_link(&from, &to) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::io("link", show(&from), error))
+            }
+            // Another file system, one without links, or a rule against them: the file is copied.
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn local_folder(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
+
+    fn stranger(&self, known: &[&str]) -> Result<Option<String>> {
+        let failed = |source| Error::io("list", show(&self.root), source);
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            if !known.contains(&name.as_str()) && name != lock::LOCK_FILE {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Opens one file that the user names, wherever it lies, for reading without a mapping.
+///
+/// # Errors
+/// `Io` when it cannot be opened, `Invalid` when it is no regular file.
+pub fn open_file(path: &Path) -> Result<Arc<dyn FileReader>> {
+    let file = open_regular(path, 0)?;
+    Ok(Arc::new(LocalReader::new(file, &show(path), false)?))
+}
+
+fn open_regular(full: &Path, flags: i32) -> Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(flags | libc::O_NONBLOCK).open(full);
+    let file = file.map_err(|source| Error::io("open", show(full), source))?;
+    let found = file.metadata().map_err(|source| Error::io("open", show(full), source))?;
+    if !found.is_file() {
+        return Err(Error::invalid(
+            show(full),
+            "not a regular file; remove it, or restore the file from a backup",
+        ));
+    }
+    Ok(file)
 }
 
 fn show(path: &Path) -> String {

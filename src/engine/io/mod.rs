@@ -13,7 +13,7 @@ mod memory;
 pub(crate) mod path;
 pub(crate) mod storage;
 
-pub use local::{LocalOptions, LocalStorage};
+pub use local::{LocalOptions, LocalStorage, open_file};
 pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStorage;
 pub use storage::{FileReader, FileWriter, LockGuard, Storage};

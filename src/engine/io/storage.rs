@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::buffer::Buffer;
@@ -53,6 +54,29 @@ pub trait Storage: Send + Sync + Debug {
     /// # Errors
     /// `Busy`, naming the holder, when somebody else has it.
     fn lock(&self) -> Result<Box<dyn LockGuard>>;
+
+    /// Makes `path` the same sealed file as `path` of `source`, without a copy of its bytes; false, and no change, where
+    /// that cannot be. The name is durable only after [`Storage::sync_dir`].
+    ///
+    /// # Errors
+    /// `Io` when `source` has no such file.
+    fn link(&self, path: &str, source: &dyn Storage) -> Result<bool> {
+        let _ = (path, source);
+        Ok(false)
+    }
+
+    /// The folder of the local disk that holds the files as they are, if there is one.
+    fn local_folder(&self) -> Option<&Path> {
+        None
+    }
+
+    /// The name of something beside the database's files in its own folder, other than the folders `known`.
+    ///
+    /// # Errors
+    /// `Io` when the folder cannot be listed.
+    fn stranger(&self, known: &[&str]) -> Result<Option<String>> {
+        Ok(self.list("")?.into_iter().find(|name| !known.contains(&name.as_str())))
+    }
 
     /// Writes a whole file, syncs it, and only then gives it its name, durably, replacing what was there.
     fn publish(&self, dir: &str, name: &str, bytes: &[u8]) -> Result<()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::convert::fb_to_schema;
-use arrow::ipc::{Endianness, Footer, MetadataVersion, root_as_footer};
+use arrow::ipc::{Endianness, Footer, MetadataVersion, root_as_footer, root_as_message};
 
 use super::file::VerifiedFile;
 use crate::common::Result;
@@ -13,6 +13,8 @@ use crate::format::sum::BatchBlock;
 const MAGIC: &[u8] = b"ARROW1";
 /// Length of the footer, then the magic.
 const TAIL_LEN: u64 = 10;
+/// The magic and its padding, the marker of a message, and its length.
+const LEADING_LEN: usize = 64 + 8;
 
 /// Columns of the file, once the footer agrees with the companion.
 pub(super) fn read_schema(file: &VerifiedFile, batches: &[BatchBlock]) -> Result<SchemaRef> {
@@ -29,6 +31,20 @@ pub(super) fn read_schema(file: &VerifiedFile, batches: &[BatchBlock]) -> Result
     let footer =
         root_as_footer(&bytes).map_err(|error| damaged(&format!("its footer is not one: {error}")))?;
     schema_of(&footer, batches).ok_or_else(|| damaged("its footer and its companion disagree"))
+}
+
+/// Columns of the file by the message it begins with, where its footer is damaged.
+pub(super) fn read_leading_schema(file: &VerifiedFile, batches: &[BatchBlock]) -> Result<SchemaRef> {
+    let damaged = |what: &str| file.corrupt(0, what);
+    let end = batches.first().map_or(0, |batch| batch.offset);
+    let head = file.read(0..end)?;
+    let message =
+        head.get(LEADING_LEN..).ok_or_else(|| damaged("it has no schema before its first batch"))?;
+    let message =
+        root_as_message(message).map_err(|error| damaged(&format!("its schema is not one: {error}")))?;
+    let schema = message.header_as_schema().filter(|schema| schema.fields().is_some());
+    let schema = schema.ok_or_else(|| damaged("it does not begin with a schema"))?;
+    Ok(Arc::new(Schema::new(fb_to_schema(schema).fields)))
 }
 
 fn schema_of(footer: &Footer<'_>, batches: &[BatchBlock]) -> Option<SchemaRef> {

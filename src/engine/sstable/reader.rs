@@ -54,16 +54,45 @@ impl SstReader {
         info: &SstInfo,
         key: Option<KeySpec>,
     ) -> Result<Self> {
-        let path = layout::sum(info.file);
-        let companion = storage.open(&path)?;
+        let companion = storage.open(&layout::sum(info.file))?;
         let sum = read_sum(&*companion, database, info)?;
         let data = storage.open(&layout::sst(info.file))?;
         let file = VerifiedFile::new(data, info.data_len, sum.blocks.clone())?;
         let schema = super::footer::read_schema(&file, &sum.batches)?;
+        Self::assemble(companion, sum, file, schema, info, key)
+    }
+
+    /// As [`SstReader::open`] for a file that may be damaged anywhere, as long as its companion is whole and either
+    /// its first or its last bytes tell its columns. `data` states the length that the file should have.
+    ///
+    /// # Errors
+    /// As [`SstReader::open`].
+    pub fn open_damaged(
+        companion: Arc<dyn crate::io::FileReader>,
+        data: Arc<dyn crate::io::FileReader>,
+        database: DatabaseId,
+        info: &SstInfo,
+        key: Option<KeySpec>,
+    ) -> Result<Self> {
+        let sum = read_sum(&*companion, database, info)?;
+        let file = VerifiedFile::new(data, info.data_len, sum.blocks.clone())?;
+        let schema = super::footer::read_schema(&file, &sum.batches)
+            .or_else(|error| super::footer::read_leading_schema(&file, &sum.batches).map_err(|_| error))?;
+        Self::assemble(companion, sum, file, schema, info, key)
+    }
+
+    fn assemble(
+        companion: Arc<dyn crate::io::FileReader>,
+        sum: Sum,
+        file: VerifiedFile,
+        schema: SchemaRef,
+        info: &SstInfo,
+        key: Option<KeySpec>,
+    ) -> Result<Self> {
         let key = key.map(|spec| Key::resolve(spec, &schema, &file)).transpose()?;
         if key.is_some() != matches!(sum.lookup, Lookup::Keys { .. }) {
             return Err(Error::corrupt(
-                path,
+                companion.path(),
                 0,
                 "the catalog and the file disagree on whether rows have a key",
             ));
@@ -71,6 +100,15 @@ impl SstReader {
         let decoded =
             (0..if file.is_mapped() { sum.batches.len() } else { 0 }).map(|_| OnceLock::new()).collect();
         Ok(Self { info: info.clone(), file, sum, companion, schema, key, decoded })
+    }
+
+    /// First encoded key of a batch; none for a keyless table, or when there is no such batch.
+    #[must_use]
+    pub fn first_key(&self, batch: usize) -> Option<&[u8]> {
+        match &self.sum.lookup {
+            Lookup::Keys { fences, .. } => fences.first(batch),
+            Lookup::RowIds(_) => None,
+        }
     }
 
     /// What the manifest says of it.

@@ -9,6 +9,7 @@
 mod chain;
 mod evidence;
 mod replay;
+mod salvage;
 mod writer;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 pub use crate::format::wal_header::{WalEnd, WalHeader};
 pub use chain::{Recovered, recover, replay_chain};
 pub use replay::{ReplayBound, WalTail, read_header, replay};
+pub use salvage::{LogHead, LogPiece, log_head, log_pieces};
 pub use writer::WalWriter;
 
 use crate::format::layout::{WAL_DIR, wal as wal_path};

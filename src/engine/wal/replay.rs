@@ -233,7 +233,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    fn new(file: Arc<dyn FileReader>) -> Self {
+    pub(super) fn new(file: Arc<dyn FileReader>) -> Self {
         Self { file, start: 0, bytes: Buffer::default() }
     }
 

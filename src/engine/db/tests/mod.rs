@@ -4,6 +4,6 @@
 mod basics;
 mod regressions;
 mod serializable;
-mod support;
+pub(super) mod support;
 mod transactions;
 mod transactions_model;

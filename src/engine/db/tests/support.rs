@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
 
-use crate::{Engine, IfExists, Options, Snapshot, TableDef, TableName, TableSpec};
+use crate::testing::SimStorage;
+use crate::{Engine, IfExists, Options, Snapshot, TableDef, TableName, TableSpec, WriteBatch};
 
 pub fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -93,4 +94,32 @@ pub fn row_ids(snapshot: &Snapshot, name: &str, id: i64) -> UInt64Array {
         }
     }
     found.into()
+}
+
+/// A closed database with every kind of file in it, and the paths of its files.
+pub fn small_database() -> (SimStorage, Vec<String>) {
+    let storage = SimStorage::new();
+    for life in 0..3i64 {
+        let engine = Engine::open(Arc::new(storage.clone()), small()).unwrap();
+        let (k, l) = (keyed(&engine, "k"), keyless(&engine, "l"));
+        let mut batch = WriteBatch::new();
+        let pairs: Vec<(i64, &str)> = (life * 10..life * 10 + 40).map(|id| (id, "some text")).collect();
+        batch.upsert(&k, &rows(&pairs)).unwrap();
+        batch.insert(&l, &rows(&pairs)).unwrap();
+        engine.commit(batch).unwrap();
+        engine.flush().unwrap();
+        let mut batch = WriteBatch::new();
+        batch.upsert(&k, &rows(&[(life, "later")])).unwrap();
+        engine.commit(batch).unwrap();
+        engine.close().unwrap();
+    }
+    let paths = storage.paths();
+    (storage, paths)
+}
+
+/// The same database with one file that holds other bytes.
+pub fn with_bytes(storage: &SimStorage, path: &str, bytes: &[u8]) -> SimStorage {
+    let changed = storage.kill_image();
+    changed.plant(path, bytes);
+    changed
 }

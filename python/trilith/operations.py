@@ -1,0 +1,48 @@
+"""Whole databases: restoring a backup, repairing a damaged one."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from trilith import _native
+from trilith._progress import Progress, reporter
+
+
+def restore(
+    backup: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    copy: bool = True,
+    progress: Progress = None,
+) -> dict[str, int]:
+    """Make a database at ``path`` of a backup that :meth:`Database.backup` made, and return what it came to.
+
+    Args:
+        backup: the folder of the backup; it is only read.
+        path: the folder of the new database; nothing may be in it.
+        copy: copy and verify every byte; False links files where the file system can.
+        progress: a bar (True), none (False), or a function of (bytes done, bytes in all, seconds).
+
+    Raises:
+        Corrupt: a file of the backup is not what was written.
+        Invalid: something is at ``path``.
+        NotFound: there is no backup.
+    """
+    report = reporter(progress, "restore", "bytes")
+    return _native.restore(os.fspath(backup), os.fspath(path), copy, report)
+
+
+def repair(damaged: str | os.PathLike[str], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Make a new database at ``path`` of everything in a damaged one that still proves itself.
+
+    The damaged folder is only read. The answer has ``rows`` and ``commits`` carried over, and ``lost``: one dict for
+    each thing that was not, with ``file``, ``table``, ``rows``, ``keys``, ``commits`` and ``why``. What is in neither
+    was not in the database.
+
+    Raises:
+        Corrupt: no manifest proves itself, so that nothing tells what the files mean.
+        Invalid: something is at ``path``.
+        NotFound: there is no database.
+    """
+    return _native.repair(os.fspath(damaged), os.fspath(path))

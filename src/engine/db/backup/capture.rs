@@ -1,0 +1,158 @@
+//! One version of a database, held still while it is copied.
+
+use std::sync::Arc;
+
+use super::CopyMode;
+use super::copy::Copier;
+use super::target::Target;
+use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
+use crate::db::core::Core;
+use crate::db::maintenance::record_files;
+use crate::db::manifest::{Manifest, Stored};
+use crate::db::recovery::recover;
+use crate::format::deletes;
+use crate::io::Storage;
+use crate::lsm::{FileNumbers, Output, State, TableFile, TableState, flush_memtable};
+
+/// Distance between the numbers of a database's files and of those that a backup writes itself: the database goes on
+/// giving out numbers, and the next backup into the folder must not meet one of them with another content.
+const OWN_NUMBERS: u64 = 1 << 32;
+
+/// What a backup will hold. Its deletion bitmaps are in the target already; its SSTables stay while it lives.
+pub(super) struct Captured<'a> {
+    pub(super) manifest: Manifest,
+    pub(super) copier: Copier<'a>,
+    pub(super) seq: SeqNo,
+    /// Keeps the SSTables on the disk.
+    pub(super) _pinned: Arc<State>,
+}
+
+/// The newest version of a database that this process writes to: everything committed so far is flushed first.
+pub(super) fn live<'a>(core: &Core, target: &'a Target, mode: CopyMode) -> Result<Captured<'a>> {
+    let mut live = core.maintenance.lock();
+    core.check_writable()?;
+    let seq = {
+        let mut writer = core.writer.lock();
+        core.freeze(&mut writer)?;
+        writer.seq
+    };
+    core.flush_frozen_in(&mut live)?;
+    let mut manifest = live.manifest.clone();
+    // Flushing goes on at once; a bitmap that it replaces is removed, so they are copied before it may.
+    let mut copier = Copier::new(Arc::clone(&core.storage), target.storage(), core.database, mode);
+    copy_deletes(&manifest, target, &mut copier)?;
+    let pinned = Arc::clone(&core.published.load().state);
+    drop(live);
+    forget_log(&mut manifest, FileId(0));
+    Ok(Captured { manifest, copier, seq, _pinned: pinned })
+}
+
+/// The version of a database that is only read here. What its log holds is written to files of the backup's own.
+pub(super) fn at_rest<'a>(
+    source: &Arc<dyn Storage>,
+    stored: Stored,
+    target: &'a Target,
+    mode: CopyMode,
+) -> Result<Captured<'a>> {
+    let Stored { mut manifest, database, .. } = stored;
+    let recovered = recover(source, database, &manifest, None)?;
+    let taken = target.before().map_or(manifest.next_file, |before| before.next_file.max(manifest.next_file));
+    let own = FileId(taken.0.saturating_add(OWN_NUMBERS)).max(target.greatest_file()?.next());
+    let numbers = FileNumbers::new(own);
+    let has_rows = recovered.state.memtable_bytes() > 0;
+    for table in recovered.state.tables.values() {
+        flush(table, target, database, &numbers, &mut manifest)?;
+    }
+    let mut copier = Copier::new(Arc::clone(source), target.storage(), database, mode);
+    let unused = manifest.drop_unused_deletes();
+    copy_deletes(&manifest, target, &mut copier)?;
+    manifest.flushed_seq = manifest.flushed_seq.max(recovered.seq);
+    if has_rows || !unused.is_empty() {
+        manifest.next_file = numbers.peek();
+    }
+    forget_log(&mut manifest, taken);
+    Ok(Captured { manifest, copier, seq: recovered.seq, _pinned: Arc::new(recovered.state) })
+}
+
+/// Writes the rows of a table's memtable into the target, as a flush does.
+fn flush(
+    table: &Arc<TableState>,
+    target: &Target,
+    database: DatabaseId,
+    numbers: &FileNumbers,
+    manifest: &mut Manifest,
+) -> Result<()> {
+    let frozen = table.freeze();
+    let Some(memtable) = frozen.frozen.first() else { return Ok(()) };
+    let range = (memtable.first_seq().unwrap_or_default(), memtable.last_seq().unwrap_or_default());
+    let sizes = crate::common::Options::default();
+    let output = Output::new(
+        Arc::clone(target.shared()),
+        database,
+        numbers.clone(),
+        Arc::clone(&frozen.def),
+        (sizes.batch_rows, sizes.file_bytes),
+        range,
+    );
+    let written = flush_memtable(&frozen, output)?;
+    let mut files: Vec<Arc<TableFile>> = frozen.files.to_vec();
+    let mut bitmaps = Vec::new();
+    for (position, bitmap) in written.deletes {
+        bitmaps.push((position, files[position].id(), bitmap));
+    }
+    if !bitmaps.is_empty() {
+        let listed: Vec<_> = bitmaps.iter().map(|(_, file, bitmap)| (*file, bitmap)).collect();
+        let info = deletes::write(target.storage(), database, numbers.take(), &listed)?;
+        manifest.deletes.push(info);
+        for (position, _, bitmap) in bitmaps {
+            files[position] = Arc::new(files[position].with_bitmap(bitmap).stored_in(info));
+        }
+    }
+    let key = crate::db::maintenance::key_spec(&frozen.def)?;
+    files.extend(
+        written
+            .files
+            .into_iter()
+            .map(|info| Arc::new(TableFile::new(Arc::clone(target.shared()), database, info, key.clone()))),
+    );
+    files.retain(|file| file.live_rows() > 0);
+    let next_row_id = frozen.next_row_id.load(std::sync::atomic::Ordering::Relaxed);
+    record_files(manifest, frozen.def.id, &files, next_row_id)
+}
+
+fn copy_deletes(manifest: &Manifest, target: &Target, copier: &mut Copier<'_>) -> Result<()> {
+    for info in &manifest.deletes {
+        check_free(target, info.file, |before| before.deletes.iter().any(|held| held == info))?;
+        copier.deletes(info)?;
+    }
+    for file in manifest.tables.iter().flat_map(|table| &table.files) {
+        let same = |before: &Manifest| {
+            let mut held = before.tables.iter().flat_map(|table| &table.files);
+            held.any(|held| held.sst.file == file.sst.file && held.sst.sum_hash == file.sst.sum_hash)
+        };
+        check_free(target, file.sst.file, same)?;
+    }
+    Ok(())
+}
+
+/// Refuses to overwrite a file that the backup in the folder needs and that is another one than ours of that number.
+fn check_free(target: &Target, file: FileId, is_same: impl Fn(&Manifest) -> bool) -> Result<()> {
+    let Some(before) = target.before() else { return Ok(()) };
+    let mut numbers = before.deletes.iter().map(|info| info.file);
+    let mut ssts = before.tables.iter().flat_map(|table| &table.files).map(|file| file.sst.file);
+    let taken = numbers.any(|held| held == file) || ssts.any(|held| held == file);
+    if !taken || is_same(before) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        format!("{:?}", target.storage().describe()),
+        "the backup in it was written to since, or is of another branch of this database; give a new folder",
+    ))
+}
+
+/// A backup has no log: the next one starts behind every number given out.
+fn forget_log(manifest: &mut Manifest, taken: FileId) {
+    manifest.next_file = manifest.next_file.max(taken);
+    manifest.wal_start = Some(manifest.next_file);
+    manifest.wal_sealed = None;
+}

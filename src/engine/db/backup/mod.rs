@@ -1,0 +1,169 @@
+//! Online backup and restore: one version of a database, copied into a folder that is then a database itself.
+//!
+//! A backup is taken while the writer runs. Memtables are flushed first, so that a backup is sorted files and one
+//! manifest, without a log. Sealed files are linked where the folders share a file system, otherwise copied and
+//! verified block by block against the checksums that the manifest pins. CURRENT is swung last: a backup that was cut
+//! short is not taken for a database, or is still the one before. A second backup into the same folder reuses
+//! what it holds. Restoring is the same with the roles exchanged.
+
+mod capture;
+mod copy;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::core::Core;
+use super::manifest;
+use super::recovery::remove_orphans;
+use crate::common::{Error, Result};
+use crate::io::{LocalOptions, LocalStorage, Storage};
+use capture::Captured;
+
+pub(super) use copy::Copier;
+pub(super) use target::{Target, check_empty};
+
+/// How files get into a backup.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CopyMode {
+    /// As hard links where the file system allows, otherwise copied.
+    #[default]
+    Link,
+    /// Always copied, and so read and verified in full.
+    Copy,
+}
+
+/// How far a backup is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BackupProgress {
+    /// Bytes that the backup holds so far.
+    pub done: u64,
+    /// Bytes that it will hold.
+    pub total: u64,
+}
+
+/// What a backup came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BackupReport {
+    /// Number of its manifest.
+    pub version: u64,
+    /// The last commit in it.
+    pub seq: u64,
+    /// Files of rows and of deletion bitmaps.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that are links to the database's own.
+    pub linked: u64,
+    /// Files that were copied.
+    pub copied: u64,
+    /// Files that an earlier backup in the same folder had brought.
+    pub reused: u64,
+}
+
+/// Hears of the progress; an error of it ends the work, and what was done of it is taken back.
+pub type OnProgress<'a> = &'a mut dyn FnMut(BackupProgress) -> Result<()>;
+
+impl Core {
+    /// Copies the database as of now into `storage`.
+    pub(super) fn backup(
+        &self,
+        storage: Arc<dyn Storage>,
+        mode: CopyMode,
+        progress: OnProgress<'_>,
+    ) -> Result<BackupReport> {
+        self.check_open()?;
+        let target = Target::open(storage, self.database)?;
+        let outcome = if self.options.read_only {
+            from_files(&self.storage, &target, mode, progress)
+        } else {
+            capture::live(self, &target, mode).and_then(|captured| finish(captured, &target, progress))
+        };
+        outcome.inspect_err(|_| target.take_back())
+    }
+}
+
+/// Copies the database in `source`, which nobody here has open for writing.
+///
+/// # Errors
+/// `Corrupt` for a source that is damaged; otherwise as [`crate::Engine::backup`].
+pub fn restore_storage(
+    source: &Arc<dyn Storage>,
+    target: Arc<dyn Storage>,
+    mode: CopyMode,
+    progress: OnProgress<'_>,
+) -> Result<BackupReport> {
+    let stored = manifest::load(&**source)?
+        .ok_or_else(|| Error::NotFound { entity: "database", name: source.describe() })?;
+    let target = Target::open(target, stored.database)?;
+    from_files(source, &target, mode, progress).inspect_err(|_| target.take_back())
+}
+
+/// Makes a database at `path` of the backup at `backup`, which is only read.
+///
+/// # Errors
+/// `Invalid` when something is at `path`; otherwise as [`crate::Engine::backup`].
+pub fn restore_path(
+    backup: &Path,
+    path: &Path,
+    mode: CopyMode,
+    progress: OnProgress<'_>,
+) -> Result<BackupReport> {
+    let options = LocalOptions { mmap: false, create: false, read_only: true };
+    let source: Arc<dyn Storage> = Arc::new(LocalStorage::open(backup, options)?);
+    let target = local_target(path)?;
+    check_empty(&*target)?;
+    restore_storage(&source, target, mode, progress)
+}
+
+/// The folder that a backup goes to, made when it is missing.
+pub(super) fn local_target(path: &Path) -> Result<Arc<dyn Storage>> {
+    Ok(Arc::new(LocalStorage::open(path, LocalOptions { mmap: false, ..LocalOptions::default() })?))
+}
+
+/// How often a source is looked at again whose writer, another process, removes files meanwhile.
+const ATTEMPTS: usize = 20;
+
+fn from_files(
+    source: &Arc<dyn Storage>,
+    target: &Target,
+    mode: CopyMode,
+    progress: OnProgress<'_>,
+) -> Result<BackupReport> {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let stored = manifest::load(&**source)?
+            .ok_or_else(|| Error::NotFound { entity: "database", name: source.describe() })?;
+        let number = stored.manifest.number;
+        let attempt = capture::at_rest(source, stored, target, mode)
+            .and_then(|captured| finish(captured, target, progress));
+        let Err(error) = attempt else { return attempt };
+        let moved_on = manifest::load(&**source)?.is_some_and(|now| now.manifest.number != number);
+        if !moved_on {
+            return Err(error);
+        }
+        last = Some(error);
+    }
+    Err(last.unwrap_or_else(|| Error::Internal("a backup was never tried".into())))
+}
+
+/// Brings the rows of a captured version over and makes it the one that CURRENT names.
+fn finish(captured: Captured<'_>, target: &Target, progress: OnProgress<'_>) -> Result<BackupReport> {
+    let Captured { mut manifest, mut copier, seq, .. } = captured;
+    copier.start(&manifest);
+    progress(copier.progress)?;
+    let files: Vec<_> = manifest.tables.iter().flat_map(|table| &table.files).map(|file| &file.sst).collect();
+    for info in files {
+        copier.table_file(info, progress)?;
+    }
+    copier.sync()?;
+    manifest.number = target.next_number(manifest.number);
+    target.publish(&manifest)?;
+    // What earlier backups left that this one does not need.
+    remove_orphans(target.storage(), &manifest)?;
+    target.settle()?;
+    Ok(BackupReport { version: manifest.number, seq: seq.0, ..copier.report })
+}

@@ -1,0 +1,137 @@
+//! `inspect`: explains one file of the format in the terms of FORMAT.md, whole or damaged.
+//!
+//! It believes nothing that does not prove itself, never fails because of what the bytes say, and tells where they
+//! are wrong. It looks at one file (and, for the checksums of an SSTable, at its companion): whether a database needs
+//! the file is the business of `check`.
+
+mod data;
+mod deletes;
+mod log;
+mod report;
+mod sealed;
+mod sum;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::buffer::Buffer;
+
+use crate::common::{Error, Result};
+use crate::format::layout;
+use crate::io::{FileReader, open_file};
+
+pub use report::{Damage, Fields, FileReport};
+
+/// Longest file that is held in memory whole; only logs and data files are longer.
+const WHOLE_MAX: u64 = 1 << 30;
+
+/// Explains a file; `records` adds one entry for each record, batch, section or file that it holds.
+///
+/// # Errors
+/// `Io` when it cannot be read, `Invalid` when it is no file. Damage is in the report.
+pub fn inspect_path(path: &Path, records: bool) -> Result<FileReport> {
+    let file = open_file(path)?;
+    let companion = open_file(&path.with_extension("sum")).ok();
+    inspect_file(&file, companion.as_ref(), records)
+}
+
+/// Explains a file that is open; `companion` is the `.sum` beside an SSTable's data file.
+///
+/// # Errors
+/// `Io` when it cannot be read.
+pub fn inspect_file(
+    file: &Arc<dyn FileReader>,
+    companion: Option<&Arc<dyn FileReader>>,
+    records: bool,
+) -> Result<FileReport> {
+    let head = file.load(0..file.len().min(8))?;
+    let mut report = FileReport::new(file.path(), file.len());
+    let kind = kind_of(file.path(), &head);
+    report.kind = kind.title();
+    match kind {
+        Kind::Log => log::explain(file, records, &mut report)?,
+        Kind::Data => data::explain(file, companion, records, &mut report)?,
+        Kind::Sum => sum::explain(&whole(file)?, records, &mut report),
+        Kind::Deletes => deletes::explain(&whole(file)?, records, &mut report),
+        Kind::Manifest => sealed::manifest(&whole(file)?, records, &mut report),
+        Kind::Current => sealed::current(&whole(file)?, &mut report),
+        Kind::Lock => lock(&whole(file)?, &mut report),
+        Kind::Other => report.damaged(0, "it does not begin as any file of a Trilith database"),
+    }
+    if !records {
+        report.records.clear();
+    }
+    Ok(report)
+}
+
+/// What a file is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Log,
+    Data,
+    Sum,
+    Deletes,
+    Manifest,
+    Current,
+    Lock,
+    Other,
+}
+
+impl Kind {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Log => "write-ahead log",
+            Self::Data => "SSTable",
+            Self::Sum => "companion of an SSTable",
+            Self::Deletes => "deletion bitmaps",
+            Self::Manifest => "manifest",
+            Self::Current => "CURRENT",
+            Self::Lock => "lock file",
+            Self::Other => "unknown file",
+        }
+    }
+}
+
+/// By its first bytes; by its name where they are damaged.
+fn kind_of(path: &str, head: &[u8]) -> Kind {
+    match head {
+        b"TRILWAL\n" => return Kind::Log,
+        b"TRILSUM\0" => return Kind::Sum,
+        b"TRILDEL\0" => return Kind::Deletes,
+        b"TRIMANIF" => return Kind::Manifest,
+        b"TRICURNT" => return Kind::Current,
+        b"ARROW1\0\0" => return Kind::Data,
+        _ => {}
+    }
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match (name, name.rsplit_once('.').map(|(_, kind)| kind)) {
+        (layout::CURRENT, _) => Kind::Current,
+        ("LOCK", _) => Kind::Lock,
+        (_, Some("wal")) => Kind::Log,
+        (_, Some("arrow")) => Kind::Data,
+        (_, Some("sum")) => Kind::Sum,
+        (_, Some("del")) => Kind::Deletes,
+        (_, Some("mf")) => Kind::Manifest,
+        _ => Kind::Other,
+    }
+}
+
+fn whole(file: &Arc<dyn FileReader>) -> Result<Buffer> {
+    if file.len() > WHOLE_MAX {
+        return Err(Error::Limit {
+            what: format!("bytes of {}", file.path()),
+            got: file.len(),
+            max: WHOLE_MAX,
+        });
+    }
+    file.load(0..file.len())
+}
+
+fn lock(bytes: &[u8], report: &mut FileReport) {
+    let text: String = String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(256).collect();
+    report.set("last holder", text);
+    report.set("note", "the kernel holds the lock, not this text: it stays when the holder has gone");
+}

@@ -1,0 +1,237 @@
+//! Subcommands that look after a database: `inspect`, `backup`, `restore`, `repair` and `vacuum`.
+//!
+//! Each is a command line of its own and a call into the engine; what they do is decided there.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Parser, ValueEnum};
+use trilith_engine::{
+    BackupProgress, BackupReport, CopyMode, Engine, ErrorKind, Options, inspect_path, repair_path,
+    restore_path,
+};
+
+use super::session::output_error;
+use super::{Console, FAILED};
+use crate::error::{EngineError, Result};
+use crate::runtime;
+
+/// Explain a file of a database: what it is, what its header says, where it is damaged.
+#[derive(Debug, Parser)]
+#[command(name = "trilith inspect")]
+pub(super) struct Inspect {
+    /// The file: a log, an SSTable or its companion, deletion bitmaps, a manifest, CURRENT
+    file: PathBuf,
+    /// List its records, batches, sections or files too
+    #[arg(long)]
+    records: bool,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    format: Form,
+}
+
+/// Copy a database, as of now, into a folder that is then a database itself. Its writer may go on. A second backup
+/// into the same folder brings only what is new.
+#[derive(Debug, Parser)]
+#[command(name = "trilith backup")]
+pub(super) struct Backup {
+    /// The database, a folder
+    path: PathBuf,
+    /// The folder of the backup: new, empty, or with an earlier backup of this database
+    target: PathBuf,
+    /// Copy and verify every byte, instead of linking files where the file system can
+    #[arg(long)]
+    copy: bool,
+}
+
+/// Make a database of a backup, which is only read.
+#[derive(Debug, Parser)]
+#[command(name = "trilith restore")]
+pub(super) struct Restore {
+    /// The backup, a folder
+    backup: PathBuf,
+    /// The folder of the new database
+    path: PathBuf,
+    /// Link files where the file system can, instead of copying and verifying every byte
+    #[arg(long)]
+    link: bool,
+}
+
+/// Make a new database of everything in a damaged one that still proves itself, and list what is lost. The exit
+/// status is 1 when something is.
+#[derive(Debug, Parser)]
+#[command(name = "trilith repair")]
+pub(super) struct Repair {
+    /// The damaged database, a folder; it is only read
+    path: PathBuf,
+    /// The folder of the new database
+    target: PathBuf,
+}
+
+/// Rewrite every file that holds deleted rows, now, and tell how many bytes the disk has back.
+#[derive(Debug, Parser)]
+#[command(name = "trilith vacuum")]
+pub(super) struct Vacuum {
+    /// The database, a folder
+    path: PathBuf,
+}
+
+/// Form of an answer.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+/// A subcommand that works on files.
+#[derive(Debug)]
+pub(super) enum Operation {
+    Inspect(Inspect),
+    Backup(Backup),
+    Restore(Restore),
+    Repair(Repair),
+    Vacuum(Vacuum),
+}
+
+impl Operation {
+    /// The subcommand of this name, from its own arguments; `None` when there is none.
+    pub(super) fn parse(
+        name: &str,
+        arguments: impl Iterator<Item = OsString>,
+    ) -> Option<std::result::Result<Self, clap::Error>> {
+        match name {
+            "inspect" => Some(Inspect::try_parse_from(arguments).map(Self::Inspect)),
+            "backup" => Some(Backup::try_parse_from(arguments).map(Self::Backup)),
+            "restore" => Some(Restore::try_parse_from(arguments).map(Self::Restore)),
+            "repair" => Some(Repair::try_parse_from(arguments).map(Self::Repair)),
+            "vacuum" => Some(Vacuum::try_parse_from(arguments).map(Self::Vacuum)),
+            _ => None,
+        }
+    }
+
+    /// Carries it out and returns the exit status.
+    pub(super) fn run(&self, console: &mut Console<'_>) -> Result<i32> {
+        match self {
+            Self::Inspect(line) => line.run(console),
+            Self::Backup(line) => line.run(console),
+            Self::Restore(line) => line.run(console),
+            Self::Repair(line) => line.run(console),
+            Self::Vacuum(line) => line.run(console),
+        }
+    }
+}
+
+impl Inspect {
+    fn run(&self, console: &mut Console<'_>) -> Result<i32> {
+        let report = inspect_path(&self.file, self.records)?;
+        match self.format {
+            Form::Text => write!(console.out, "{report}"),
+            Form::Json => writeln!(console.out, "{}", report.to_json()),
+        }
+        .map_err(output_error)?;
+        Ok(if report.damage.is_empty() { 0 } else { FAILED })
+    }
+}
+
+impl Backup {
+    fn run(&self, console: &mut Console<'_>) -> Result<i32> {
+        let mode = if self.copy { CopyMode::Copy } else { CopyMode::Link };
+        let engine = open_even_beside_a_writer(&self.path)?;
+        let stopped = Stopped::by_ctrl_c()?;
+        let report = engine.backup(&self.target, mode, &mut |progress| stopped.check(progress, console))?;
+        engine.close()?;
+        tell(&report, console)
+    }
+}
+
+impl Restore {
+    fn run(&self, console: &mut Console<'_>) -> Result<i32> {
+        let mode = if self.link { CopyMode::Link } else { CopyMode::Copy };
+        let stopped = Stopped::by_ctrl_c()?;
+        let report =
+            restore_path(&self.backup, &self.path, mode, &mut |progress| stopped.check(progress, console))?;
+        tell(&report, console)
+    }
+}
+
+impl Repair {
+    fn run(&self, console: &mut Console<'_>) -> Result<i32> {
+        let stopped = Stopped::by_ctrl_c()?;
+        let report = repair_path(&self.path, &self.target, &mut |file| {
+            // Progress is a courtesy: a closed error stream must not stop the repair.
+            let _shown = writeln!(console.err, "reading {file}");
+            stopped.refuse()
+        })?;
+        writeln!(console.out, "{report}").map_err(output_error)?;
+        Ok(if report.losses.is_empty() { 0 } else { FAILED })
+    }
+}
+
+impl Vacuum {
+    fn run(&self, console: &mut Console<'_>) -> Result<i32> {
+        let engine = Engine::open_path(&self.path, Options { create: false, ..Options::default() })?;
+        let report = engine.vacuum()?;
+        engine.close()?;
+        let (rewritten, freed, left) = (report.rewritten, report.freed(), report.bytes_after);
+        writeln!(console.out, "{rewritten} files rewritten, {freed} bytes freed, {left} bytes on disk")
+            .map_err(output_error)?;
+        Ok(0)
+    }
+}
+
+/// The database for writing, or for reading while another process writes to it.
+fn open_even_beside_a_writer(path: &Path) -> Result<Arc<Engine>> {
+    let options = Options { create: false, background: false, ..Options::default() };
+    match Engine::open_path(path, options.clone()) {
+        Err(busy) if busy.kind() == ErrorKind::Busy => {
+            Ok(Engine::open_path(path, Options { read_only: true, ..options })?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+fn tell(report: &BackupReport, console: &mut Console<'_>) -> Result<i32> {
+    let BackupReport { version, seq, files, bytes, linked, copied, reused } = report;
+    let line = format!(
+        "version {version} with commits up to {seq}: {files} files, {bytes} bytes ({linked} linked, {copied} copied, \
+         {reused} there already)"
+    );
+    writeln!(console.out, "{line}").map_err(output_error)?;
+    Ok(0)
+}
+
+/// Hears a Ctrl-C while files are copied.
+struct Stopped(Arc<AtomicBool>);
+
+impl Stopped {
+    fn by_ctrl_c() -> Result<Self> {
+        let pressed = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&pressed);
+        runtime::handle()?.spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                heard.store(true, Ordering::Relaxed);
+            }
+        });
+        Ok(Self(pressed))
+    }
+
+    fn refuse(&self) -> trilith_engine::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(EngineError::invalid("the work", "it was stopped by Ctrl-C; nothing of it was kept"));
+        }
+        Ok(())
+    }
+
+    fn check(&self, progress: BackupProgress, console: &mut Console<'_>) -> trilith_engine::Result<()> {
+        if console.interactive {
+            let BackupProgress { done, total } = progress;
+            let _shown =
+                write!(console.err, "\r{done} of {total} bytes{}", if done == total { "\n" } else { "" });
+        }
+        self.refuse()
+    }
+}

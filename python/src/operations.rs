@@ -121,6 +121,7 @@ fn loss_dict<'py>(py: Python<'py>, loss: &Loss) -> PyResult<Bound<'py, PyDict>> 
     dict.set_item("rows", loss.rows)?;
     dict.set_item("keys", &loss.keys)?;
     dict.set_item("commits", loss.seqs)?;
+    dict.set_item("certain", loss.certain)?;
     dict.set_item("why", loss.to_string())?;
     Ok(dict)
 }

@@ -37,8 +37,8 @@ def repair(damaged: str | os.PathLike[str], path: str | os.PathLike[str]) -> dic
     """Make a new database at ``path`` of everything in a damaged one that still proves itself.
 
     The damaged folder is only read. The answer has ``rows`` and ``commits`` carried over, and ``lost``: one dict for
-    each thing that was not, with ``file``, ``table``, ``rows``, ``keys``, ``commits`` and ``why``. What is in neither
-    was not in the database.
+    each thing that was not, with ``file``, ``table``, ``rows``, ``keys``, ``commits``, ``why``, and ``certain`` False
+    where nothing tells whether there was anything. What is in neither was not in the database.
 
     Raises:
         Corrupt: no manifest proves itself, so that nothing tells what the files mean.

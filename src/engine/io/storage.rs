@@ -70,12 +70,13 @@ pub trait Storage: Send + Sync + Debug {
         None
     }
 
-    /// The name of something beside the database's files in its own folder, other than the folders `known`.
+    /// The name of something in the database's own folder, other than the lock and the folders `known`.
     ///
     /// # Errors
     /// `Io` when the folder cannot be listed.
     fn stranger(&self, known: &[&str]) -> Result<Option<String>> {
-        Ok(self.list("")?.into_iter().find(|name| !known.contains(&name.as_str())))
+        let is_strange = |name: &String| name != super::lock::LOCK_FILE && !known.contains(&name.as_str());
+        Ok(self.list("")?.into_iter().find(is_strange))
     }
 
     /// Writes a whole file, syncs it, and only then gives it its name, durably, replacing what was there.

@@ -115,7 +115,7 @@ impl Target {
 
 /// Refuses a folder that holds anything but what an emptied backup leaves.
 pub(in crate::db) fn check_empty(storage: &dyn Storage) -> Result<()> {
-    let mut found = storage.stranger(&layout::DIRS)?.filter(|name| name != "LOCK");
+    let mut found = storage.stranger(&layout::DIRS)?;
     for dir in layout::DIRS {
         found = found.or(storage.list(dir)?.first().map(|name| format!("{dir}/{name}")));
     }

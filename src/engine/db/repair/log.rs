@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 
-use super::report::{Loss, RepairReport};
+use super::report::{Loss, LossKind, RepairReport};
 use crate::common::{Epoch, Error, FileId, Result, TableId};
 use crate::db::backup::Target;
 use crate::db::batch::row_id_batch;
@@ -22,9 +22,14 @@ use crate::wal::{LogHead, LogPiece, WalHeader, WalWriter, log_head, log_pieces};
 /// Bytes of log that wait to be written.
 const FLUSH_BYTES: u64 = 4 << 20;
 
-/// A log file that could be opened.
+/// A log file that is there.
 struct LogFile {
     number: FileId,
+    /// Unless it cannot be read at all, or is not ours.
+    content: Option<Content>,
+}
+
+struct Content {
     reader: Arc<dyn FileReader>,
     head: LogHead,
 }
@@ -39,46 +44,41 @@ pub(super) fn carry(
     progress: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<()> {
     let mut commits = Commits::new(target, manifest, numbers.take());
-    let mut missing = Vec::new();
-    let logs = open_logs(&**source, manifest, target, &mut missing)?;
+    let logs = open_logs(&**source, manifest, target)?;
     for (at, log) in logs.iter().enumerate() {
-        progress(&layout::wal(log.number))?;
-        commits.epoch = commits.epoch.max(log.head.header.map_or(Epoch(0), |header| header.epoch));
-        commits.gap_before(log, at.checked_sub(1).map(|before| logs[before].number), manifest);
-        let limit = commits.limit(log, logs.get(at + 1), manifest);
-        commits.file(log, limit, report)?;
+        let path = layout::wal(log.number);
+        progress(&path)?;
+        let Some(content) = &log.content else {
+            commits.mark(path, "it cannot be read, or is the log of another database or number");
+            continue;
+        };
+        let header = content.head.header;
+        commits.epoch = commits.epoch.max(header.map_or(Epoch(0), |header| header.epoch));
+        commits.gap_before(log, header, at.checked_sub(1).map(|before| logs[before].number), manifest);
+        let next = logs.get(at + 1).and_then(|next| next.content.as_ref()?.head.header);
+        let limit = seal_of(log.number, next, manifest).unwrap_or_else(|| content.reader.len());
+        commits.file(&path, content, limit, report)?;
     }
     commits.end(&logs, manifest, report);
-    for (path, why) in missing {
-        report.losses.push(Loss::commits(path, commits.flushed + 1, None, why));
-    }
     commits.seal(manifest, report)
 }
 
-/// The log files of the database that can be read; of the others, why not.
-fn open_logs(
-    source: &dyn Storage,
-    manifest: &Manifest,
-    target: &Target,
-    missing: &mut Vec<(String, String)>,
-) -> Result<Vec<LogFile>> {
-    let mut logs = Vec::new();
-    for number in log_files(source, manifest)? {
-        let path = layout::wal(number);
-        let opened = source.open(&path).and_then(|reader| Ok((log_head(&*reader)?, reader)));
-        match opened {
-            Ok((head, reader)) => {
-                let own = |header: WalHeader| header.database == target.database() && header.file == number;
-                if head.header.is_none_or(own) {
-                    logs.push(LogFile { number, reader, head });
-                } else {
-                    missing.push((path, "it is the log of another database or number".to_owned()));
-                }
-            }
-            Err(error) => missing.push((path, error.to_string())),
-        }
-    }
-    Ok(logs)
+/// Bytes of a log that count, where its successor or a clean close says it.
+fn seal_of(log: FileId, next: Option<WalHeader>, manifest: &Manifest) -> Option<u64> {
+    let sealed_by = next.and_then(|header| header.prev).filter(|end| end.file == log);
+    sealed_by.or(manifest.wal_sealed.filter(|end| end.file == log)).map(|end| end.len)
+}
+
+/// The log files from the first that is needed.
+fn open_logs(source: &dyn Storage, manifest: &Manifest, target: &Target) -> Result<Vec<LogFile>> {
+    let open = |number: FileId| {
+        let reader = source.open(&layout::wal(number)).ok()?;
+        let head = log_head(&*reader).ok()?;
+        let own = |header: WalHeader| header.database == target.database() && header.file == number;
+        head.header.is_none_or(own).then_some(Content { reader, head })
+    };
+    let numbers = log_files(source, manifest)?;
+    Ok(numbers.into_iter().map(|number| LogFile { number, content: open(number) }).collect())
 }
 
 /// Commits on their way into the new log.
@@ -86,8 +86,7 @@ struct Commits<'a> {
     target: &'a Target,
     tables: HashMap<TableId, TableDef>,
     next_table: TableId,
-    flushed: u64,
-    /// The last commit seen.
+    /// The last commit seen, or flushed.
     last: u64,
     /// Damage since then.
     hole: Option<(String, String)>,
@@ -99,13 +98,11 @@ struct Commits<'a> {
 impl<'a> Commits<'a> {
     fn new(target: &'a Target, manifest: &Manifest, number: FileId) -> Self {
         let tables = manifest.tables.iter().map(|table| (table.def.id, table.def.clone().derive())).collect();
-        let flushed = manifest.flushed_seq.0;
         Self {
             target,
             tables,
             next_table: manifest.next_table,
-            flushed,
-            last: flushed,
+            last: manifest.flushed_seq.0,
             hole: None,
             number,
             epoch: manifest.epoch,
@@ -113,56 +110,51 @@ impl<'a> Commits<'a> {
         }
     }
 
-    /// Notes a log that should stand before this one and does not.
-    fn gap_before(&mut self, log: &LogFile, before: Option<FileId>, manifest: &Manifest) {
-        let Some(prev) = log.head.header.and_then(|header| header.prev) else { return };
+    /// Notes a log that should stand before this one and does not, or of which nothing tells.
+    fn gap_before(
+        &mut self,
+        log: &LogFile,
+        header: Option<WalHeader>,
+        before: Option<FileId>,
+        manifest: &Manifest,
+    ) {
+        let path = layout::wal(log.number);
+        let Some(header) = header else {
+            return self.mark(path, "its header is damaged, and so what it continues");
+        };
+        let Some(prev) = header.prev else { return };
         let needed = prev.file >= manifest.wal_start.unwrap_or_default();
         if needed && before.is_none_or(|before| before < prev.file) {
-            self.mark(
-                layout::wal(prev.file),
-                format!("it is missing, and {} continues it", layout::wal(log.number)),
-            );
+            self.mark(layout::wal(prev.file), format!("it is missing, and {path} continues it"));
         }
     }
 
-    /// Bytes of a log that count: up to where its successor, or a clean close, says that it ends.
-    fn limit(&mut self, log: &LogFile, next: Option<&LogFile>, manifest: &Manifest) -> u64 {
-        let sealed_by = next.and_then(|next| next.head.header).and_then(|header| header.prev);
-        let seal = sealed_by.or(manifest.wal_sealed).filter(|end| end.file == log.number);
-        seal.map_or(log.reader.len(), |end| end.len)
-    }
-
-    fn file(&mut self, log: &LogFile, limit: u64, report: &mut RepairReport) -> Result<()> {
-        let path = layout::wal(log.number);
-        if log.head.header.is_none() {
-            report.notes.push(format!("{path}: its header is damaged; its records are believed one by one"));
-        }
-        log_pieces(&log.reader, &log.head, limit, &mut |piece| match piece {
-            LogPiece::Record { header, payload, .. } => self.record(&path, header.seq.0, &payload, report),
+    fn file(&mut self, path: &str, content: &Content, limit: u64, report: &mut RepairReport) -> Result<()> {
+        log_pieces(&content.reader, &content.head, limit, &mut |piece| match piece {
+            LogPiece::Record { header, payload, .. } => self.record(path, header.seq.0, &payload, report),
             LogPiece::Hole { bytes, .. } => {
-                self.mark(path.clone(), format!("bytes {}..{} are no valid record", bytes.start, bytes.end));
+                self.mark(path, format!("bytes {}..{} are no valid record", bytes.start, bytes.end));
                 Ok(())
             }
         })?;
-        if limit > log.reader.len() {
-            self.mark(path, format!("it was sealed with {limit} bytes and has {}", log.reader.len()));
+        if limit > content.reader.len() {
+            self.mark(path, format!("it was sealed with {limit} bytes and has {}", content.reader.len()));
         }
         Ok(())
     }
 
-    fn mark(&mut self, path: String, why: String) {
-        self.hole.get_or_insert((path, why));
+    fn mark(&mut self, path: impl Into<String>, why: impl Into<String>) {
+        self.hole.get_or_insert_with(|| (path.into(), why.into()));
     }
 
-    /// Declares what a hole before commit `next` may have held.
-    fn declare(&mut self, next: Option<u64>, report: &mut RepairReport) {
+    /// Declares what a hole before commit `next` held.
+    fn declare(&mut self, next: u64, report: &mut RepairReport) {
         let Some((path, why)) = self.hole.take() else { return };
         let first = self.last + 1;
-        match next {
-            Some(next) if first >= next => {
-                report.notes.push(format!("{path}: {why}; no commit is missing there"))
-            }
-            next => report.losses.push(Loss::commits(path, first, next.map(|next| next - 1), why)),
+        if first >= next {
+            report.notes.push(format!("{path}: {why}; no commit is missing there"));
+        } else {
+            report.losses.push(Loss::commits(path, first, Some(next - 1), why));
         }
     }
 
@@ -171,7 +163,7 @@ impl<'a> Commits<'a> {
             // Flushed, or carried over by a later log already.
             return Ok(());
         }
-        self.declare(Some(seq), report);
+        self.declare(seq, report);
         self.last = seq;
         match self.provable(payload) {
             Ok(()) => self.append(seq, payload, report),
@@ -226,27 +218,20 @@ impl<'a> Commits<'a> {
         if writer.unsynced_bytes() > FLUSH_BYTES { writer.flush() } else { Ok(()) }
     }
 
-    /// What is missing at the end: declared where something testifies that it was there.
+    /// What is missing at the end: certain where something testifies that it was there.
     fn end(&mut self, logs: &[LogFile], manifest: &Manifest, report: &mut RepairReport) {
         let newest = logs.last().map(|log| log.number);
-        let sealed = manifest.wal_sealed.filter(|end| newest.is_none_or(|newest| newest < end.file));
-        if let Some(end) = sealed {
-            self.mark(
-                layout::wal(end.file),
-                "it is missing, and was there when the database was closed".to_owned(),
-            );
-        }
         let is_closed = manifest.wal_sealed.is_some_and(|end| newest.is_none_or(|newest| newest <= end.file));
-        let tail =
-            self.hole.as_ref().filter(|(path, _)| newest.is_some_and(|newest| *path == layout::wal(newest)));
-        if let (Some((path, why)), false) = (tail, is_closed) {
-            report.notes.push(format!(
-                "{path}: {why}; the database was not closed, so this is what a crash leaves of commits nobody was \
-                 promised, or the loss of the last ones, from {} on",
-                self.last + 1
-            ));
+        if let Some(end) = manifest.wal_sealed.filter(|end| newest.is_none_or(|newest| newest < end.file)) {
+            self.mark(layout::wal(end.file), "it is missing, and was there when the database was closed");
         }
-        self.declare(None, report);
+        if self.hole.is_none() && report.losses.iter().any(|loss| loss.kind == LossKind::Versions) {
+            self.mark(layout::WAL_DIR, "newer manifests may be lost, so nothing tells where the log ended");
+        }
+        let Some((path, why)) = self.hole.take() else { return };
+        let loss = Loss::commits(path, self.last + 1, None, why);
+        // Without a clean close, a torn tail is what a crash leaves of commits that nobody was promised.
+        report.losses.push(if is_closed { loss } else { loss.perhaps() });
     }
 
     /// Closes the new log and lets the manifest begin with it.

@@ -54,6 +54,8 @@ pub struct Loss {
     pub encoded_keys: Option<(Vec<u8>, Vec<u8>)>,
     /// First and last sequence number; `None` for the last when nothing tells how many there were.
     pub seqs: Option<(u64, Option<u64>)>,
+    /// False when nothing tells whether there was anything to lose.
+    pub certain: bool,
     /// What was found.
     pub why: String,
 }
@@ -61,7 +63,17 @@ pub struct Loss {
 impl Loss {
     pub(super) fn new(kind: LossKind, file: impl Into<String>, why: impl Into<String>) -> Self {
         let (file, why) = (file.into(), why.into());
-        Self { kind, file, table: None, rows: None, keys: None, encoded_keys: None, seqs: None, why }
+        Self {
+            kind,
+            file,
+            table: None,
+            rows: None,
+            keys: None,
+            encoded_keys: None,
+            seqs: None,
+            certain: true,
+            why,
+        }
     }
 
     pub(super) fn commits(
@@ -71,6 +83,13 @@ impl Loss {
         why: impl Into<String>,
     ) -> Self {
         Self { seqs: Some((first, last)), ..Self::new(LossKind::Commits, file, why) }
+    }
+}
+
+impl Loss {
+    /// The same as a possibility.
+    pub(super) fn perhaps(self) -> Self {
+        Self { certain: false, ..self }
     }
 }
 
@@ -101,7 +120,7 @@ impl fmt::Display for Loss {
 impl fmt::Display for RepairReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for loss in &self.losses {
-            writeln!(f, "lost: {loss}")?;
+            writeln!(f, "{}: {loss}", if loss.certain { "lost" } else { "perhaps lost" })?;
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;

@@ -1,10 +1,15 @@
 //! Which manifest to repair: the one that CURRENT names, or the newest that proves itself.
 
+use std::collections::HashMap;
+
 use super::report::{Loss, LossKind, RepairReport};
-use crate::common::{Error, Result};
+use crate::common::{DatabaseId, Error, Result};
 use crate::db::manifest::{self, Stored};
 use crate::format::layout;
 use crate::io::Storage;
+
+/// Where every file but an SSTable's data has the id of its database.
+const ID_AT: u64 = 16;
 
 /// The manifest to go by; what newer ones recorded is declared lost.
 pub(super) fn choose(source: &dyn Storage, report: &mut RepairReport) -> Result<Stored> {
@@ -23,8 +28,12 @@ pub(super) fn choose(source: &dyn Storage, report: &mut RepairReport) -> Result<
         .collect();
     numbers.sort_unstable();
     let newest = numbers.last().copied().max(named);
-    let Some(found) = numbers.iter().rev().find_map(|number| manifest::load_number(source, *number).ok())
-    else {
+    let owner = owner(source)?;
+    let own = |number: &u64| {
+        let loaded = manifest::load_number(source, *number).ok();
+        loaded.filter(|stored| owner.is_none_or(|owner| owner == stored.database))
+    };
+    let Some(found) = numbers.iter().rev().find_map(own) else {
         return Err(Error::corrupt(
             layout::CURRENT,
             0,
@@ -32,16 +41,26 @@ pub(super) fn choose(source: &dyn Storage, report: &mut RepairReport) -> Result<
         ));
     };
     let number = found.manifest.number;
-    match newest.filter(|newest| *newest > number) {
-        Some(newest) => report.losses.push(Loss::new(
-            LossKind::Versions,
-            layout::manifest(newest),
-            format!("{why}; manifest {number} is the newest that proves itself, and the state is that of it"),
-        )),
-        None if named.is_some() => {}
-        None => report.notes.push(format!(
-            "CURRENT: {why}; manifest {number} is the newest there is, and whether there was a newer one is unknown"
-        )),
-    }
+    let newer = newest.filter(|newest| *newest > number);
+    let file = newer.map_or_else(|| layout::CURRENT.to_owned(), layout::manifest);
+    let why =
+        format!("{why}; manifest {number} is the newest that proves itself, and the state is that of it");
+    let loss = Loss::new(LossKind::Versions, file, why);
+    report.losses.push(if newer.is_some() { loss } else { loss.perhaps() });
     Ok(found)
+}
+
+/// The database that most files say they belong to: each but the data files has its id at the same place.
+fn owner(source: &dyn Storage) -> Result<Option<DatabaseId>> {
+    let mut votes: HashMap<u128, usize> = HashMap::new();
+    for dir in layout::DIRS {
+        for name in source.list(dir)?.iter().filter(|name| !name.ends_with(".arrow")) {
+            let path = format!("{dir}/{name}");
+            let id = source.open(&path).and_then(|file| file.load(ID_AT..ID_AT + 16)).ok();
+            if let Some(id) = id.and_then(|bytes| <[u8; 16]>::try_from(bytes.as_slice()).ok()) {
+                *votes.entry(u128::from_le_bytes(id)).or_default() += 1;
+            }
+        }
+    }
+    Ok(votes.into_iter().max_by_key(|(_, count)| *count).map(|(id, _)| DatabaseId(id)))
 }

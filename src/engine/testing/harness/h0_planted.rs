@@ -2,7 +2,7 @@
 
 use crate::planted::Bug;
 use crate::report::{Budget, Report, Verdict};
-use crate::{h1_crash, h2_faults, h6_flips};
+use crate::{h1_crash, h2_faults, h6_flips, h19_repair};
 
 type Hunt = fn(&Budget, Option<Bug>) -> Report;
 
@@ -30,6 +30,11 @@ pub fn harness(budget: &Budget) -> Report {
         Verdict::Survived
     } else {
         Verdict::Wrong("h6 does not notice a manifest that was changed and sealed again".into())
+    });
+    report.count(if h19_repair::notices_an_undeclared_loss() {
+        Verdict::Survived
+    } else {
+        Verdict::Wrong("h19 does not notice a row that is gone and not declared".into())
     });
     report
 }

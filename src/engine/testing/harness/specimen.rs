@@ -23,6 +23,8 @@ pub struct Specimen {
     pub state: State,
     /// Its files.
     pub files: Vec<(String, Vec<u8>)>,
+    /// How it came to be: each step, and the newest commit after it.
+    pub steps: Vec<(Op, u64)>,
 }
 
 /// How a specimen is opened.
@@ -40,6 +42,7 @@ pub fn options() -> Options {
 pub fn specimen() -> Specimen {
     let mut disk = SimStorage::new();
     let mut state = State::new();
+    let mut steps = Vec::new();
     let bulk = |table: &str, ids: std::ops::Range<i64>| {
         let rows = ids.map(|id| vec![Value::Int(id), Value::Text(format!("text {id}").into())]).collect();
         Op::Bulk { table: table.into(), mode: trilith_engine::WriteMode::Insert, rows, piece: 64 }
@@ -70,6 +73,7 @@ pub fn specimen() -> Specimen {
         for step in ops {
             op::run(&engine, step, &state).unwrap();
             op::apply(&mut state, step);
+            steps.push((step.clone(), engine.snapshot().unwrap().seq().0));
         }
         if life + 1 == lives.len() {
             engine.close().unwrap();
@@ -85,7 +89,7 @@ pub fn specimen() -> Specimen {
     for kind in ["CURRENT", ".mf", ".wal", ".arrow", ".sum", ".del"] {
         assert!(files.iter().any(|(path, _)| path.ends_with(kind)), "no {kind} among {:?}", disk.paths());
     }
-    Specimen { disk, state, files }
+    Specimen { disk, state, files, steps }
 }
 
 /// Reserved room is alike everywhere: a little of it is enough to damage.

@@ -74,7 +74,9 @@ impl Appender {
         mode: WriteMode,
         transaction: Arc<Transaction>,
     ) -> Result<Self> {
-        Ok(Self { transaction: Some(Pledge(Some(transaction))), ..Self::to(core, table, mode)? })
+        let mut appender = Self::to(core, table, mode)?;
+        appender.transaction = Some(Pledge(Some(transaction)));
+        Ok(appender)
     }
 
     fn to(core: Arc<Core>, table: Arc<TableState>, mode: WriteMode) -> Result<Self> {

@@ -34,6 +34,11 @@ pub enum LogPiece {
         /// The header of the record that stood there, where the header alone still proves itself.
         header: Option<RecordHeader>,
     },
+    /// Zeros up to the end: room that was reserved for more records.
+    Room {
+        /// Where they lie.
+        bytes: Range<u64>,
+    },
 }
 
 /// The header of a log file that may be damaged.
@@ -58,7 +63,7 @@ pub fn log_head(reader: &dyn FileReader) -> Result<LogHead> {
     Ok(LogHead { header, seeds: [computed, stored.map_or(computed, |bytes| u32::from_le_bytes(*bytes))] })
 }
 
-/// Hands every piece of a log file up to `limit` to `visit`, in order; returns false when `visit` asked to stop.
+/// Hands every piece of a log file up to `limit` to `visit`, in order.
 ///
 /// # Errors
 /// `Io` when the file cannot be read; what `visit` returns.
@@ -79,7 +84,7 @@ pub fn log_pieces(
         let piece = scan.piece(at)?;
         at = match &piece {
             LogPiece::Record { at, header, .. } => at + header.stride(),
-            LogPiece::Hole { bytes, .. } => bytes.end,
+            LogPiece::Hole { bytes, .. } | LogPiece::Room { bytes } => bytes.end,
         };
         visit(piece)?;
     }
@@ -96,6 +101,9 @@ impl Scan {
     fn piece(&mut self, at: u64) -> Result<LogPiece> {
         let Some(header) = self.header(at)? else {
             let end = self.next_header(at + RECORD_ALIGN as u64)?;
+            if end == self.limit && self.is_zero(at..end)? {
+                return Ok(LogPiece::Room { bytes: at..end });
+            }
             return Ok(LogPiece::Hole { bytes: at..end, header: None });
         };
         let (body, next) = (at + RECORD_HEADER_LEN as u64, at + header.stride());
@@ -120,6 +128,18 @@ impl Scan {
 
     fn proven(&self, bytes: &[u8], at: u64) -> Option<RecordHeader> {
         self.seeds.iter().find_map(|seed| RecordHeader::decode(bytes, *seed, at)).map(|(header, _)| header)
+    }
+
+    fn is_zero(&mut self, bytes: Range<u64>) -> Result<bool> {
+        let mut start = bytes.start;
+        while start < bytes.end {
+            let end = bytes.end.min(start + WINDOW);
+            if self.window.read(start..end)?.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            start = end;
+        }
+        Ok(true)
     }
 
     /// Position of the first header at or after `from` that proves itself, or the limit.

@@ -19,6 +19,7 @@ struct Totals {
     seqs: Option<(u64, u64)>,
     synced_upto: u64,
     holes: Vec<(u64, u64)>,
+    room: Option<(u64, u64)>,
 }
 
 /// Fills in what a log holds.
@@ -68,6 +69,13 @@ impl Totals {
                 self.synced_upto = self.synced_upto.max(header.synced_upto);
                 record(*at, header).with("operations", operations(payload))
             }
+            LogPiece::Room { bytes } => {
+                self.room = Some((bytes.start, bytes.end));
+                Fields::default()
+                    .with("offset", bytes.start)
+                    .with("bytes", bytes.end - bytes.start)
+                    .with("operations", "room for more records")
+            }
             LogPiece::Hole { bytes, header } => {
                 self.holes.push((bytes.start, bytes.end));
                 self.synced_upto = self.synced_upto.max(header.map_or(0, |header| header.synced_upto));
@@ -83,12 +91,17 @@ impl Totals {
     }
 
     /// A hole below what some record testifies was durable is damage; after the last record it may be a torn tail.
-    fn report(self, len: u64, report: &mut FileReport) {
+    fn report(mut self, len: u64, report: &mut FileReport) {
         report.set("records", self.records);
         if let Some((first, last)) = self.seqs {
             report.set("seq", format!("{first}..={last}"));
         }
         report.set("durable for certain up to byte", self.synced_upto);
+        if let Some((start, end)) = self.room {
+            report.set("reserved", format!("bytes {start}..{end}"));
+            // A record testifies that something else than zeros was here.
+            self.holes.extend((start < self.synced_upto).then_some((start, end)));
+        }
         for (start, end) in self.holes {
             if start < self.synced_upto {
                 let what = format!("bytes {start}..{end} had been written in full, and are no valid record");

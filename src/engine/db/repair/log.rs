@@ -56,8 +56,7 @@ pub(super) fn carry(
         commits.epoch = commits.epoch.max(header.map_or(Epoch(0), |header| header.epoch));
         commits.gap_before(log, header, at.checked_sub(1).map(|before| logs[before].number), manifest);
         let next = logs.get(at + 1).and_then(|next| next.content.as_ref()?.head.header);
-        let limit = seal_of(log.number, next, manifest).unwrap_or_else(|| content.reader.len());
-        commits.file(&path, content, limit, report)?;
+        commits.file(&path, content, seal_of(log.number, next, manifest), report)?;
     }
     commits.end(&logs, manifest, report);
     commits.seal(manifest, report)
@@ -129,11 +128,25 @@ impl<'a> Commits<'a> {
         }
     }
 
-    fn file(&mut self, path: &str, content: &Content, limit: u64, report: &mut RepairReport) -> Result<()> {
+    fn file(
+        &mut self,
+        path: &str,
+        content: &Content,
+        seal: Option<u64>,
+        report: &mut RepairReport,
+    ) -> Result<()> {
+        let limit = seal.unwrap_or_else(|| content.reader.len());
         log_pieces(&content.reader, &content.head, limit, &mut |piece| match piece {
             LogPiece::Record { header, payload, .. } => self.record(path, header.seq.0, &payload, report),
             LogPiece::Hole { bytes, .. } => {
                 self.mark(path, format!("bytes {}..{} are no valid record", bytes.start, bytes.end));
+                Ok(())
+            }
+            LogPiece::Room { bytes } => {
+                // Below a seal there were records.
+                if seal.is_some() {
+                    self.mark(path, format!("bytes {}..{} are zeros", bytes.start, bytes.end));
+                }
                 Ok(())
             }
         })?;
@@ -225,13 +238,13 @@ impl<'a> Commits<'a> {
         if let Some(end) = manifest.wal_sealed.filter(|end| newest.is_none_or(|newest| newest < end.file)) {
             self.mark(layout::wal(end.file), "it is missing, and was there when the database was closed");
         }
-        if self.hole.is_none() && report.losses.iter().any(|loss| loss.kind == LossKind::Versions) {
-            self.mark(layout::WAL_DIR, "newer manifests may be lost, so nothing tells where the log ended");
+        let found = self.hole.take().map(|(path, why)| Loss::commits(path, self.last + 1, None, why));
+        if found.is_none() && report.losses.iter().any(|loss| loss.kind == LossKind::Versions) {
+            let why = "newer manifests may be lost, so nothing tells where the log ended";
+            report.losses.push(Loss::commits(layout::WAL_DIR, self.last + 1, None, why).perhaps());
         }
-        let Some((path, why)) = self.hole.take() else { return };
-        let loss = Loss::commits(path, self.last + 1, None, why);
         // Without a clean close, a torn tail is what a crash leaves of commits that nobody was promised.
-        report.losses.push(if is_closed { loss } else { loss.perhaps() });
+        report.losses.extend(found.map(|loss| if is_closed { loss } else { loss.perhaps() }));
     }
 
     /// Closes the new log and lets the manifest begin with it.

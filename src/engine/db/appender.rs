@@ -19,7 +19,6 @@ use super::recent::Written;
 use super::transaction::Transaction;
 use super::view::TableView;
 use crate::common::{Error, Result, RowId, SeqNo};
-use crate::format::layout;
 use crate::format::size::batch_bytes;
 use crate::format::table::{TableDef, TableName};
 use crate::lsm::{Output, TableFile, TableState};
@@ -74,9 +73,7 @@ impl Appender {
         mode: WriteMode,
         transaction: Arc<Transaction>,
     ) -> Result<Self> {
-        let mut appender = Self::to(core, table, mode)?;
-        appender.transaction = Some(Pledge(Some(transaction)));
-        Ok(appender)
+        Ok(Self { transaction: Some(Pledge(Some(transaction))), ..Self::to(core, table, mode)? })
     }
 
     fn to(core: Arc<Core>, table: Arc<TableState>, mode: WriteMode) -> Result<Self> {
@@ -159,16 +156,6 @@ impl Appender {
             self.commit_files()?;
         }
         Ok(self.rows)
-    }
-
-    /// Removes files that no manifest will name.
-    fn abandon(&mut self) {
-        let unfinished = self.output.take().and_then(|output| output.finish().ok());
-        for info in self.runs.drain(..).chain(unfinished.into_iter().flatten()) {
-            // What stays behind is an orphan, which the next opening removes.
-            let _ = self.core.storage.remove(&layout::sst(info.file));
-            let _ = self.core.storage.remove(&layout::sum(info.file));
-        }
     }
 
     fn commit_through_log(&mut self) -> Result<()> {
@@ -399,14 +386,6 @@ impl Appender {
             record_files(manifest, table.def.id, &all, next_row_id)
         })?;
         Ok(all)
-    }
-}
-
-impl Drop for Appender {
-    fn drop(&mut self) {
-        if self.core.check_writable().is_ok() {
-            self.abandon();
-        }
     }
 }
 

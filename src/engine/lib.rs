@@ -22,11 +22,12 @@ pub use common::{
     SeqNo, TableId,
 };
 pub use db::{
-    AlterTable, Appender, CheckReport, Engine, FileInfo, IfExists, Isolation, KeyRange, ROW_ID, ScanPart,
-    Snapshot, TableSpec, TableView, Transaction, WriteBatch, WriteMode, check_path, check_storage, conform,
-    key_schema, open_path,
+    AlterTable, Appender, CheckReport, Engine, FileInfo, IfExists, Isolation, ROW_ID, RangeScan, Row,
+    ScanPart, Snapshot, TableSpec, TableView, Transaction, WriteBatch, WriteMode, check_path, check_storage,
+    conform, key_schema, open_path,
 };
 pub use format::key::KeyCodec;
 pub use format::stats::ColumnStats;
 pub use format::table::{ColumnDef, PUBLIC_SCHEMA, TableDef, TableName, VECTOR_KEY};
 pub use io::{LocalStorage, MemoryStorage, Storage};
+pub use lsm::KeyRange;

@@ -23,12 +23,13 @@ pub use common::{
 };
 pub use db::{
     AlterTable, Appender, BackupProgress, BackupReport, CheckReport, CopyMode, Damage, Engine, Fields,
-    FileInfo, FileReport, IfExists, Isolation, KeyRange, Loss, LossKind, OnProgress, ROW_ID, RepairReport,
-    ScanPart, Snapshot, TableSpec, TableView, Transaction, VacuumReport, WriteBatch, WriteMode, check_path,
-    check_storage, conform, inspect_file, inspect_path, key_schema, open_path, repair_path, repair_storage,
-    restore_path, restore_storage,
+    FileInfo, FileReport, IfExists, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan, RepairReport,
+    Row, ScanPart, Snapshot, TableSpec, TableView, Transaction, VacuumReport, WriteBatch, WriteMode,
+    check_path, check_storage, conform, inspect_file, inspect_path, key_schema, open_path, repair_path,
+    repair_storage, restore_path, restore_storage,
 };
 pub use format::key::KeyCodec;
 pub use format::stats::ColumnStats;
 pub use format::table::{ColumnDef, PUBLIC_SCHEMA, TableDef, TableName, VECTOR_KEY};
 pub use io::{LocalStorage, MemoryStorage, Storage};
+pub use lsm::KeyRange;

@@ -22,8 +22,8 @@ use crate::common::{Error, Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
 use crate::format::table::{TableDef, TableName};
 use crate::lsm::{Output, TableFile, TableState};
-use crate::memtable::{ChunkKeys, MemTable};
-use crate::sstable::SstInfo;
+use crate::memtable::{ChunkKeys, From, MemTable};
+use crate::sstable::{SortedKeys, SstInfo};
 
 /// What happens to a key that is there already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -331,18 +331,15 @@ impl Appender {
         is_there: impl Fn(&[u8]) -> Result<bool>,
     ) -> Result<RoaringBitmap> {
         let mut hidden = RoaringBitmap::new();
-        let deletes = old.deletes()?;
         for file in files.iter().filter(|file| overlap(old, file)) {
             let reader = file.reader()?;
             for batch in 0..reader.num_batches() {
-                let keys = reader.keys(batch)?;
-                for (i, row) in old.reader()?.find_many(&keys)? {
-                    if !deletes.contains(row as u32) {
-                        if self.mode == WriteMode::Insert && is_there(keys.value(i))? {
-                            return Err(duplicate(&self.table.def, keys.value(i)));
-                        }
-                        hidden.insert(row as u32);
+                let keys = SortedKeys::new(reader.keys(batch)?)?;
+                for (i, row) in old.find_live_many(&keys)? {
+                    if self.mode == WriteMode::Insert && is_there(keys.key(i))? {
+                        return Err(duplicate(&self.table.def, keys.key(i)));
                     }
+                    hidden.insert(row as u32);
                 }
             }
         }
@@ -395,13 +392,12 @@ fn overlap(a: &TableFile, b: &TableFile) -> bool {
 
 /// Keys of a memtable's entries, the newest of each, that are in one of `files`.
 pub(super) fn live_keys_in(memtable: &MemTable, files: &[Arc<TableFile>]) -> Result<Vec<Vec<u8>>> {
-    let mut newest = Vec::new();
-    memtable.for_each_newest(|key, _| newest.push(key.to_vec()));
+    let (mut walk, mut key) = (memtable.walk(From::End, false), Vec::new());
     let mut found = Vec::new();
-    for key in newest {
+    while memtable.step_newest(&mut walk, &mut key).is_some() {
         for file in files {
             if file.find_live(&key)?.is_some() {
-                found.push(key);
+                found.push(key.clone());
                 break;
             }
         }

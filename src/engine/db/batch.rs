@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray, RecordBatch, UInt64Array};
-use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::conform::{conform, conform_keys};
@@ -13,7 +12,6 @@ use super::snapshot::Snapshot;
 use super::transaction::Claim;
 use crate::common::{Durability, Error, Result};
 use crate::format::commit::{EncodedOp, OpKind};
-use crate::format::key::KeyCodec;
 use crate::format::table::TableDef;
 use crate::memtable::ChunkKeys;
 
@@ -70,8 +68,9 @@ impl WriteBatch {
     pub fn upsert(&mut self, table: &Arc<TableDef>, rows: &RecordBatch) -> Result<()> {
         require_key(table, "upsert")?;
         let rows = conform(table, rows)?;
-        let (rows, keys) = keep_last(table, rows)?;
-        self.push(table, OpKind::Upsert, Some(rows), Some(ChunkKeys::Encoded(keys)))
+        // A key that comes twice needs no care: the memtable lets the later entry supersede the earlier.
+        let keys = encode_keys(table, &rows)?;
+        self.push(table, OpKind::Upsert, Some(rows), keys)
     }
 
     /// Deletes the rows of these keys; a key that is not there is passed over. `keys` holds the key columns.
@@ -84,8 +83,7 @@ impl WriteBatch {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        let codec = key_codec(table)?;
-        let keys = ChunkKeys::Encoded(codec.encode(rows.columns())?);
+        let keys = ChunkKeys::Encoded(table.key_codec()?.encode(rows.columns())?);
         let encoded = EncodedOp::new(table.id, table.version, OpKind::DeleteKeys, &rows)?;
         self.ops.push(Op {
             table: Arc::clone(table),
@@ -155,19 +153,12 @@ impl WriteBatch {
     }
 }
 
-/// Codec of a table's primary key.
-pub(crate) fn key_codec(table: &TableDef) -> Result<KeyCodec> {
-    let types: Vec<DataType> =
-        table.key_columns().iter().map(|&i| table.columns[i].field.data_type().clone()).collect();
-    KeyCodec::new(&types)
-}
-
 /// Encoded keys of rows that have the table's schema; `None` for a keyless table.
 pub(crate) fn encode_keys(table: &TableDef, rows: &RecordBatch) -> Result<Option<ChunkKeys>> {
     if !table.is_keyed() {
         return Ok(None);
     }
-    Ok(Some(ChunkKeys::Encoded(key_codec(table)?.encode(&table.key_arrays(rows))?)))
+    Ok(Some(ChunkKeys::Encoded(table.key_codec()?.encode(&table.key_arrays(rows))?)))
 }
 
 /// Row ids as the log holds them.
@@ -188,7 +179,7 @@ fn require_key(table: &TableDef, what: &str) -> Result<()> {
 
 /// The error for a key that is there already.
 pub(super) fn duplicate(table: &TableDef, key: &[u8]) -> Error {
-    let shown = key_codec(table).map_or_else(|_| format!("{key:02x?}"), |codec| codec.display(key));
+    let shown = table.key_codec().map_or_else(|_| format!("{key:02x?}"), |codec| codec.display(key));
     Error::AlreadyExists {
         entity: format!("a row of table {} with key", table.name),
         name: format!("{shown} (use upsert, or ON CONFLICT, to replace it)"),
@@ -209,21 +200,4 @@ fn check_distinct(table: &TableDef, keys: &BinaryArray) -> Result<()> {
         Some(pair) => Err(duplicate(table, pair[0])),
         None => Ok(()),
     }
-}
-
-/// Drops every row whose key comes again later.
-fn keep_last(table: &TableDef, rows: RecordBatch) -> Result<(RecordBatch, BinaryArray)> {
-    let keys = key_codec(table)?.encode(&table.key_arrays(&rows))?;
-    if is_ascending(&keys) {
-        return Ok((rows, keys));
-    }
-    let mut sorted: Vec<u32> = (0..keys.len() as u32).collect();
-    sorted.sort_by(|a, b| keys.value(*a as usize).cmp(keys.value(*b as usize)).then(a.cmp(b)));
-    let is_last = |i: usize| {
-        i + 1 == sorted.len() || keys.value(sorted[i] as usize) != keys.value(sorted[i + 1] as usize)
-    };
-    let kept: Vec<u32> = (0..sorted.len()).filter(|&i| is_last(i)).map(|i| sorted[i]).collect();
-    let kept = arrow::array::UInt32Array::from(kept);
-    let keys = arrow::compute::take(&keys, &kept, None)?;
-    Ok((take_record_batch(&rows, &kept)?, keys.to_data().into()))
 }

@@ -269,7 +269,7 @@ pub(super) fn key_spec(table: &TableDef) -> Result<Option<KeySpec>> {
     if !table.is_keyed() {
         return Ok(None);
     }
-    Ok(Some(KeySpec { columns: table.primary_key.clone(), codec: Arc::new(super::batch::key_codec(table)?) }))
+    Ok(Some(KeySpec { columns: table.primary_key.clone(), codec: Arc::new(table.key_codec()?.clone()) }))
 }
 
 fn shape(table: &TableState, file: &TableFile) -> FileShape {

@@ -11,7 +11,7 @@ use arrow::array::BinaryArray;
 use arrow::buffer::Buffer;
 
 use super::appender::live_keys_in;
-use super::batch::{encode_keys, key_codec, row_id_batch};
+use super::batch::{encode_keys, row_id_batch};
 use super::commit::row_ids;
 use super::conform::key_schema;
 use super::maintenance::key_spec;
@@ -214,7 +214,7 @@ fn apply(table: &TableState, op: &LoggedOp, seq: SeqNo) -> Result<()> {
         }
         OpKind::DeleteKeys => {
             let rows = op.batch(key_schema(def))?;
-            (None, ChunkKeys::Encoded(key_codec(def)?.encode(rows.columns())?))
+            (None, ChunkKeys::Encoded(def.key_codec()?.encode(rows.columns())?))
         }
         OpKind::DeleteRowIds => {
             let rows = op.batch(row_id_batch(&Vec::<u64>::new().into())?.schema())?;

@@ -6,7 +6,8 @@
 //!            rows u32 | metadata length u32 | body length u64 | metadata | pad to 8 | body | pad to 8
 //! ```
 //! `metadata` and `body` are an Arrow IPC record batch message as the Arrow format describes it: a bulk write is
-//! logged as the bytes it will be read from. The schema is the table's at `table version`, which the manifest holds.
+//! logged as the bytes it will be read from. Without metadata the body is a few rows in the form of
+//! [`super::packed`]. The schema is the table's at `table version`, which the manifest holds.
 
 use std::collections::HashMap;
 
@@ -17,6 +18,7 @@ use arrow::ipc::reader::read_record_batch;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::ipc::{MetadataVersion, root_as_message};
 
+use super::packed::{pack, unpack};
 use crate::common::{Error, Result, RowId, TableId};
 
 const HEADER_BYTES: usize = 40;
@@ -59,11 +61,15 @@ pub struct EncodedOp {
 }
 
 impl EncodedOp {
-    /// Encodes `batch` as an Arrow IPC message.
+    /// Encodes `batch`: packed when that is shorter, otherwise as an Arrow IPC message.
     ///
     /// # Errors
     /// When the batch holds a type that cannot be logged.
     pub fn new(table: TableId, version: u32, kind: OpKind, batch: &RecordBatch) -> Result<Self> {
+        let rows = batch.num_rows() as u32;
+        if let Some(body) = pack(batch) {
+            return Ok(Self { table, version, kind, rows, metadata: Vec::new(), body });
+        }
         let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
         let (_, message) = IpcDataGenerator::default().encode(
             batch,
@@ -72,7 +78,7 @@ impl EncodedOp {
             &mut IpcWriteContext::default(),
         )?;
         let (metadata, body) = (message.ipc_message, message.arrow_data);
-        Ok(Self { table, version, kind, rows: batch.num_rows() as u32, metadata, body })
+        Ok(Self { table, version, kind, rows, metadata, body })
     }
 
     /// Bytes it takes in the log.
@@ -144,6 +150,9 @@ impl LoggedOp {
     /// # Errors
     /// `Corrupt` when the message does not fit the schema.
     pub fn batch(&self, schema: SchemaRef) -> Result<RecordBatch> {
+        if self.metadata.is_empty() {
+            return unpack(&self.body, self.rows as usize, &schema);
+        }
         let damaged = |what: String| Error::corrupt("log record", 0, what);
         let message = root_as_message(&self.metadata).map_err(|e| damaged(e.to_string()))?;
         let header =

@@ -9,6 +9,7 @@ mod hash;
 mod ipc_text;
 pub mod key;
 pub mod layout;
+pub mod packed;
 pub(crate) mod primitive;
 pub mod row_ids;
 pub mod sealed;

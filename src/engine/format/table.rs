@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use super::ipc_text;
+use super::key::KeyCodec;
 use crate::common::{ColumnId, Error, Result, TableId};
 
 /// Field metadata that marks a FixedSizeList column as a vector: finite numbers only.
@@ -137,6 +138,7 @@ pub struct TableDef {
 struct Derived {
     schema: Option<SchemaRef>,
     key_columns: Vec<usize>,
+    codec: Option<KeyCodec>,
 }
 
 impl TableDef {
@@ -152,8 +154,10 @@ impl TableDef {
     pub fn derive(mut self) -> Self {
         let fields: Vec<FieldRef> = self.columns.iter().map(|column| Arc::clone(&column.field)).collect();
         let position = |id: &ColumnId| self.columns.iter().position(|column| column.id == *id);
-        let key_columns = self.primary_key.iter().filter_map(position).collect();
-        self.derived = Derived { schema: Some(Arc::new(Schema::new(fields))), key_columns };
+        let key_columns: Vec<usize> = self.primary_key.iter().filter_map(position).collect();
+        let key_types: Vec<DataType> = key_columns.iter().map(|&i| fields[i].data_type().clone()).collect();
+        let codec = KeyCodec::new(&key_types).ok();
+        self.derived = Derived { schema: Some(Arc::new(Schema::new(fields))), key_columns, codec };
         self
     }
 
@@ -173,6 +177,15 @@ impl TableDef {
     #[must_use]
     pub fn key_columns(&self) -> &[usize] {
         &self.derived.key_columns
+    }
+
+    /// Encodes its keys.
+    ///
+    /// # Errors
+    /// `Invalid` when it has no primary key, or one of a type that cannot be a key.
+    pub fn key_codec(&self) -> Result<&KeyCodec> {
+        let why = "it has no primary key to look a row up by";
+        self.derived.codec.as_ref().ok_or_else(|| Error::invalid(format!("table {}", self.name), why))
     }
 
     /// Position of a column in the schema.

@@ -23,19 +23,35 @@ pub fn read_columns(
 ) -> Result<RecordBatch> {
     // A mapping of a file that somebody cut short must not be touched.
     reader.check_len()?;
-    let place = |column: usize| reader.column_index(table.columns[column].id);
-    let held: Vec<usize> = columns.iter().filter_map(|&column| place(column)).collect();
-    let mut held = reader.read_columns(i, &held)?.into_iter();
     let rows = reader.batch_rows(i);
+    let arrays = read_arrays(table, reader, i, columns)?;
+    record_batch(&projected(table, columns), arrays, (rows.end - rows.start) as usize)
+}
+
+/// As [`read_columns`], bare, for a caller that has just asked for the file's length.
+///
+/// # Errors
+/// As [`read_columns`].
+pub fn read_arrays(
+    table: &TableDef,
+    reader: &SstReader,
+    i: usize,
+    columns: &[usize],
+) -> Result<Vec<ArrayRef>> {
+    let places: Vec<Option<usize>> =
+        columns.iter().map(|&column| reader.column_index(table.columns[column].id)).collect();
+    let held: Vec<usize> = places.iter().flatten().copied().collect();
+    let held = reader.read_columns(i, &held)?;
+    if held.len() == columns.len() {
+        return Ok(held);
+    }
+    let (mut held, rows) = (held.into_iter(), reader.batch_rows(i));
     let rows = (rows.end - rows.start) as usize;
-    let arrays = columns
-        .iter()
-        .map(|&column| match place(column).and_then(|_| held.next()) {
-            Some(values) => Ok(values),
-            None => fill(&table.columns[column], rows),
-        })
-        .collect::<Result<Vec<ArrayRef>>>()?;
-    record_batch(&projected(table, columns), arrays, rows)
+    let array = |(&column, place): (&usize, &Option<usize>)| match place.and_then(|_| held.next()) {
+        Some(values) => Ok(values),
+        None => fill(&table.columns[column], rows),
+    };
+    columns.iter().zip(&places).map(array).collect()
 }
 
 /// The table's schema cut down to `columns`.
@@ -70,14 +86,4 @@ pub fn live_rows(rows: std::ops::Range<u64>, deletes: &RoaringBitmap) -> Option<
         live.set_bit((row - start) as usize, false);
     }
     Some(BooleanArray::new(live.finish(), None))
-}
-
-/// One row, as a batch of length 1.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn read_row(table: &TableDef, reader: &SstReader, row: u64, columns: &[usize]) -> Result<RecordBatch> {
-    let i = reader.batch_of_row(row);
-    let batch = read_columns(table, reader, i, columns)?;
-    Ok(batch.slice((row - reader.batch_rows(i).start) as usize, 1))
 }

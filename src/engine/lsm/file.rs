@@ -12,7 +12,7 @@ use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::layout;
 use crate::io::Storage;
-use crate::sstable::{KeySpec, SstInfo, SstReader};
+use crate::sstable::{KeySpec, SortedKeys, SstInfo, SstReader};
 
 /// An SSTable and its deleted rows.
 #[derive(Debug)]
@@ -195,13 +195,26 @@ impl TableFile {
         Ok((!self.deletes()?.contains(row as u32)).then_some(row))
     }
 
+    /// For each of these keys that has a live row here: its position among them, and the row. Of a keyed table.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn find_live_many(&self, keys: &SortedKeys) -> Result<Vec<(usize, u64)>> {
+        if keys.within(&self.info().min_key, &self.info().max_key).is_empty() {
+            return Ok(Vec::new());
+        }
+        let deletes = self.deletes()?;
+        let mut found = self.reader()?.find_many(keys)?;
+        found.retain(|(_, row)| !deletes.contains(*row as u32));
+        Ok(found)
+    }
+
     fn find(&self, key: &[u8]) -> Result<Option<u64>> {
         let info = self.info();
         if key < info.min_key.as_slice() || key > info.max_key.as_slice() {
             return Ok(None);
         }
         let reader = self.reader()?;
-        reader.check_len()?;
         match (&self.handle.key, <[u8; 8]>::try_from(key)) {
             (None, Ok(id)) => Ok(reader.find_row_id(crate::common::RowId(u64::from_be_bytes(id)))),
             _ => reader.find(key),

@@ -11,6 +11,7 @@ use roaring::RoaringBitmap;
 use super::state::TableState;
 use crate::common::Result;
 use crate::memtable::{Chunk, ChunkKeys, MemTable};
+use crate::sstable::SortedKeys;
 
 /// Chunks of at least this many entries are probed in key order, batch by batch.
 const SORTED_PROBE_MIN: usize = 64;
@@ -153,12 +154,12 @@ impl TableState {
     ) -> Result<()> {
         let mut order: Vec<usize> = entries.collect();
         order.sort_unstable_by(|a, b| keys.value(*a).cmp(keys.value(*b)));
-        let sorted = BinaryArray::from_iter_values(order.iter().map(|&offset| keys.value(offset)));
+        let sorted = order.iter().map(|&offset| keys.value(offset));
+        let sorted = SortedKeys::new(BinaryArray::from_iter_values(sorted))?;
         for (at, file) in self.files.iter().enumerate() {
-            let deletes = file.deletes()?;
-            for (i, row) in file.reader()?.find_many(&sorted)? {
+            for (i, row) in file.find_live_many(&sorted)? {
                 let offset = order[i];
-                if file.max_seq() < chunk.seq(offset) && !deletes.contains(row as u32) {
+                if file.max_seq() < chunk.seq(offset) {
                     let target = Target::File(at, row as u32);
                     hits.push(Hit { memtable: position, entry: chunk.start + offset as u32, target });
                 }

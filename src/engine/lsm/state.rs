@@ -86,6 +86,12 @@ impl TableState {
         self.frozen.iter().chain(std::iter::once(&self.active))
     }
 
+    /// Memtable `i` of [`TableState::memtables`].
+    #[must_use]
+    pub fn memtable(&self, i: usize) -> &Arc<MemTable> {
+        self.frozen.get(i).unwrap_or(&self.active)
+    }
+
     /// The same table with other parts.
     #[must_use]
     pub fn replace(

@@ -19,4 +19,5 @@ mod rows;
 mod tests;
 
 pub use chunk::{Chunk, ChunkKeys, Entry, LIVE};
+pub use index::{From, RadixTree, Walk};
 pub use rows::{Found, MemTable};

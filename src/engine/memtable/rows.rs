@@ -7,16 +7,14 @@ use arrow::array::RecordBatch;
 use parking_lot::RwLock;
 
 use super::chunk::{Chunk, ChunkKeys, Entry, LIVE};
-use super::index::KeyIndex;
+use super::index::{From, RadixTree, Walk};
 use crate::common::{Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
 
 /// Chunks of one size class that are merged into one of the next.
-const MERGE_FAN_IN: usize = 8;
-/// Chunks of at least this many rows are left alone.
-const MERGED_ROWS_MAX: usize = 8192;
-/// Bookkeeping per entry, beside its key and columns: index node, entry, offsets.
-const ENTRY_BYTES: usize = 96;
+const MERGE_FAN_IN: usize = 32;
+/// Chunks of at least this many rows are left alone: to copy them once more would cost more than it saves readers.
+const MERGED_ROWS_MAX: usize = 512;
 
 /// The newest entry of a key below a limit.
 #[derive(Clone, Debug)]
@@ -48,7 +46,8 @@ impl Found {
 pub struct MemTable {
     keyed: bool,
     chunks: RwLock<Vec<Arc<Chunk>>>,
-    index: KeyIndex,
+    index: RadixTree,
+    /// Of columns, keys and entries; the index counts its own.
     bytes: AtomicUsize,
 }
 
@@ -56,13 +55,13 @@ impl MemTable {
     /// An empty memtable of a keyed or a keyless table.
     #[must_use]
     pub fn new(keyed: bool) -> Self {
-        Self { keyed, chunks: RwLock::default(), index: KeyIndex::default(), bytes: AtomicUsize::new(0) }
+        Self { keyed, chunks: RwLock::default(), index: RadixTree::default(), bytes: AtomicUsize::new(0) }
     }
 
-    /// Memory it holds, estimated.
+    /// Memory it holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed) + self.index.bytes()
     }
 
     /// Number of entries pushed so far.
@@ -102,16 +101,16 @@ impl MemTable {
     /// Appends one commit's rows, or its deletions when `rows` is `None`. Only the holder of the commit lock calls it.
     ///
     /// # Errors
-    /// Only when merging small chunks fails, which then left everything as it was.
+    /// When merging small chunks fails, which then left everything as it was, and when the index is full.
     pub fn push(&self, seq: SeqNo, keys: ChunkKeys, rows: Option<RecordBatch>, fresh: bool) -> Result<()> {
         let start = self.len();
         let column_bytes = rows.as_ref().map_or(0, batch_bytes);
         let key_bytes = match &keys {
-            ChunkKeys::Encoded(keys) => keys.value_data().len() * 2,
-            ChunkKeys::RowIds(_) => 8 * keys.len(),
+            ChunkKeys::Encoded(keys) => keys.value_data().len() + size_of::<i32>() * keys.offsets().len(),
+            ChunkKeys::RowIds(_) => size_of::<u64>() * keys.len(),
         };
-        self.bytes.fetch_add(column_bytes + key_bytes + ENTRY_BYTES * keys.len(), Ordering::Relaxed);
-        let entries = self.link(start, &keys, rows.is_some());
+        self.bytes.fetch_add(column_bytes + key_bytes + size_of::<Entry>() * keys.len(), Ordering::Relaxed);
+        let entries = self.link(start, &keys, rows.is_some())?;
         self.chunks.write().push(Arc::new(Chunk {
             start,
             rows,
@@ -124,66 +123,58 @@ impl MemTable {
     }
 
     /// Makes each key's entry the newest and marks the ones superseded.
-    fn link(&self, start: u32, keys: &ChunkKeys, rows: bool) -> Vec<Entry> {
+    fn link(&self, start: u32, keys: &ChunkKeys, rows: bool) -> Result<Vec<Entry>> {
         let fresh_row_ids = rows && !self.keyed;
         let mut entries: Vec<Entry> = Vec::with_capacity(keys.len());
+        let chunks = self.chunks.read();
         for i in 0..keys.len() {
             let number = start + i as u32;
-            let previous = if fresh_row_ids { None } else { self.replace(keys, i, number) };
+            let previous = if fresh_row_ids { None } else { self.replace(&chunks, keys, i, number)? };
             match previous {
                 Some(older) if older >= start => entries[(older - start) as usize].supersede(number),
-                Some(older) => self.supersede(older, number),
+                Some(older) => {
+                    if let Some((chunk, offset)) = locate(&chunks, older) {
+                        chunk.entries[offset].supersede(number);
+                    }
+                }
                 None => {}
             }
             entries.push(Entry::new(previous.unwrap_or(LIVE)));
         }
-        entries
+        Ok(entries)
     }
 
-    fn replace(&self, keys: &ChunkKeys, i: usize, number: u32) -> Option<u32> {
-        let indexed = keys.with(i, |key| self.index.replace(key, number));
-        indexed.max(keys.row_id(i).and_then(|id| self.entry_of(id)))
-    }
-
-    fn supersede(&self, older: u32, by: u32) {
-        if let Some((chunk, offset)) = self.locate(older) {
-            chunk.entries[offset].supersede(by);
-        }
-    }
-
-    fn locate(&self, entry: u32) -> Option<(Arc<Chunk>, usize)> {
-        let chunks = self.chunks.read();
-        let at = chunks.partition_point(|chunk| chunk.start <= entry).checked_sub(1)?;
-        let chunk = &chunks[at];
-        (entry < chunk.end()).then(|| (Arc::clone(chunk), (entry - chunk.start) as usize))
-    }
-
-    /// The entry of a row that is in this memtable itself. Row ids grow with the entry number.
-    fn entry_of(&self, id: RowId) -> Option<u32> {
-        let chunks = self.chunks.read();
-        let rows: Vec<&Arc<Chunk>> = chunks.iter().filter(|chunk| chunk.rows.is_some()).collect();
-        let at = rows.partition_point(|chunk| chunk.keys.row_id(0) <= Some(id)).checked_sub(1)?;
-        let ChunkKeys::RowIds(ids) = &rows[at].keys else { return None };
-        let offset = ids.values().binary_search(&id.0).ok()?;
-        Some(rows[at].start + offset as u32)
+    fn replace(&self, chunks: &[Arc<Chunk>], keys: &ChunkKeys, i: usize, number: u32) -> Result<Option<u32>> {
+        let indexed = keys.with(i, |key| self.index.replace(key, number))?;
+        Ok(indexed.max(keys.row_id(i).and_then(|id| entry_of(chunks, id))))
     }
 
     /// The newest entry of `key` below `limit`.
     #[must_use]
     pub fn find(&self, key: &[u8], limit: u32) -> Option<Found> {
         let row_id = <[u8; 8]>::try_from(key).ok().filter(|_| !self.keyed);
-        let fresh = row_id.and_then(|id| self.entry_of(RowId(u64::from_be_bytes(id))));
-        let mut entry = self.index.newest(key).max(fresh)?;
+        let newest = self.index.newest(key);
+        if newest.is_none() && row_id.is_none() {
+            return None;
+        }
+        let chunks = self.chunks.read();
+        let fresh = row_id.and_then(|id| entry_of(&chunks, RowId(u64::from_be_bytes(id))));
+        below(&chunks, newest.max(fresh)?, limit)
+    }
+
+    /// Starts a walk over the keys of a keyed table.
+    #[must_use]
+    pub fn walk(&self, from: From<'_>, reverse: bool) -> Walk {
+        self.index.walk(from, reverse)
+    }
+
+    /// The next key that has an entry below `limit`, put into `key`, and the newest such entry.
+    pub fn step(&self, walk: &mut Walk, limit: u32, key: &mut Vec<u8>) -> Option<Found> {
         loop {
-            if entry == LIVE {
-                return None;
+            let newest = self.index.step(walk, key)?;
+            if let Some(found) = below(&self.chunks.read(), newest, limit) {
+                return Some(found);
             }
-            let (chunk, offset) = self.locate(entry)?;
-            if entry < limit {
-                let seq = chunk.seq(offset);
-                return Some(Found { chunk, offset, seq });
-            }
-            entry = chunk.entries[offset].previous;
         }
     }
 
@@ -193,9 +184,9 @@ impl MemTable {
         self.chunks.read().iter().take_while(|chunk| chunk.start < limit).map(Arc::clone).collect()
     }
 
-    /// Calls `visit` with the key and number of each key's newest entry, in key order. Only on a frozen memtable.
-    pub fn for_each_newest(&self, visit: impl FnMut(&[u8], u32)) {
-        self.index.for_each(visit);
+    /// The next key, put into `key`, and the number of its newest entry. Only on a memtable that nobody pushes to.
+    pub fn step_newest(&self, walk: &mut Walk, key: &mut Vec<u8>) -> Option<u32> {
+        self.index.step(walk, key)
     }
 
     /// Keeps the number of chunks logarithmic under single-row commits.
@@ -220,4 +211,31 @@ impl MemTable {
         };
         tail.iter().all(small).then(|| tail.to_vec())
     }
+}
+
+fn locate(chunks: &[Arc<Chunk>], entry: u32) -> Option<(&Arc<Chunk>, usize)> {
+    let at = chunks.partition_point(|chunk| chunk.start <= entry).checked_sub(1)?;
+    let chunk = &chunks[at];
+    (entry < chunk.end()).then(|| (chunk, (entry - chunk.start) as usize))
+}
+
+/// The newest entry below `limit` of the key whose newest entry is `entry`.
+fn below(chunks: &[Arc<Chunk>], mut entry: u32, limit: u32) -> Option<Found> {
+    while entry != LIVE {
+        let (chunk, offset) = locate(chunks, entry)?;
+        if entry < limit {
+            return Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) });
+        }
+        entry = chunk.entries[offset].previous;
+    }
+    None
+}
+
+/// The entry of a row that is in this memtable itself. Row ids grow with the entry number.
+fn entry_of(chunks: &[Arc<Chunk>], id: RowId) -> Option<u32> {
+    let rows: Vec<&Arc<Chunk>> = chunks.iter().filter(|chunk| chunk.rows.is_some()).collect();
+    let at = rows.partition_point(|chunk| chunk.keys.row_id(0) <= Some(id)).checked_sub(1)?;
+    let ChunkKeys::RowIds(ids) = &rows[at].keys else { return None };
+    let offset = ids.values().binary_search(&id.0).ok()?;
+    Some(rows[at].start + offset as u32)
 }

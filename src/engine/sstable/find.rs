@@ -1,9 +1,10 @@
 //! Rows by key: fence keys choose the batch, its Bloom filter spares most absent keys, then the key
 //! column is searched.
 
-use arrow::array::{Array, BinaryArray};
+use arrow::array::BinaryArray;
 
 use super::reader::SstReader;
+use super::sorted::SortedKeys;
 use crate::common::{Error, Result};
 use crate::format::bloom::{Filters, hash_key};
 use crate::format::sum::{Fences, Lookup};
@@ -26,6 +27,8 @@ impl SstReader {
         if !filters.may_contain(batch, hash_key(key)) {
             return Ok(None);
         }
+        // Kept columns lie in a mapping, which must not be touched where somebody cut the file short.
+        self.check_len()?;
         let start = self.batch_rows(batch).start;
         self.with_key_column(batch, |column| {
             let row = column.lower_bound(0, key);
@@ -33,27 +36,22 @@ impl SstReader {
         })
     }
 
-    /// For each of these ascending encoded keys that is here: its position among them, and its row.
+    /// For each of these keys that is here: its position among them, and its row.
     ///
     /// # Errors
-    /// As [`SstReader::find`]; `Internal` when the keys do not ascend.
-    pub fn find_many(&self, keys: &BinaryArray) -> Result<Vec<(usize, u64)>> {
+    /// As [`SstReader::find`].
+    pub fn find_many(&self, keys: &SortedKeys) -> Result<Vec<(usize, u64)>> {
         let (fences, filters) = self.fences()?;
+        self.check_len()?;
         let mut found = Vec::new();
         let (mut batch, mut from) = (0, 0);
-        for i in 0..keys.len() {
-            let key = keys.value(i);
-            if i > 0 && keys.value(i - 1) > key {
-                return Err(Error::Internal("keys to be found do not ascend".into()));
-            }
-            if key > fences.last() {
-                break;
-            }
+        for i in keys.within(&self.info.min_key, fences.last()) {
+            let key = keys.key(i);
             let Some(next) = fences.last_not_after(key, batch) else { continue };
             if next != batch {
                 (batch, from) = (next, 0);
             }
-            if !filters.may_contain(batch, hash_key(key)) {
+            if !filters.may_contain(batch, keys.hash(i)) {
                 continue;
             }
             let (row, here) = self.with_key_column(batch, |column| {
@@ -82,6 +80,7 @@ impl SstReader {
             return Ok(self.info.rows);
         }
         let Some(batch) = fences.last_not_after(key, 0) else { return Ok(0) };
+        self.check_len()?;
         let row = self.with_key_column(batch, |column| column.lower_bound(0, key))?;
         Ok(self.batch_rows(batch).start + row as u64)
     }
@@ -92,5 +91,16 @@ impl SstReader {
     /// As [`SstReader::find`].
     pub fn keys(&self, batch: usize) -> Result<BinaryArray> {
         self.with_key_column(batch, |column| column.encode())?
+    }
+
+    /// Puts the encoded key of a row into `key`.
+    ///
+    /// # Errors
+    /// As [`SstReader::find`].
+    pub fn copy_key(&self, row: u64, key: &mut Vec<u8>) -> Result<()> {
+        let batch = self.batch_of_row(row);
+        let at = (row - self.batch_rows(batch).start) as usize;
+        key.clear();
+        self.with_key_column(batch, |column| column.copy_key(at, key))
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
-use arrow::buffer::ScalarBuffer;
+use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::{ArrowNativeType, DataType};
 
 use crate::common::Result;
@@ -75,6 +75,11 @@ impl KeyColumn {
         row < self.rows() && self.search.compare(row, key).is_eq()
     }
 
+    /// Appends the encoded key of a row.
+    pub(super) fn copy_key(&self, row: usize, key: &mut Vec<u8>) {
+        self.codec.encode_row_into(&self.columns, row, key);
+    }
+
     /// The encoded keys of all rows.
     pub(super) fn encode(&self) -> Result<BinaryArray> {
         self.codec.encode(&self.columns)
@@ -91,6 +96,10 @@ fn search_of(columns: &[ArrayRef], codec: &Arc<KeyCodec>) -> Box<dyn Search> {
             rows(columns, codec)
         }, _ => match data_type {
             DataType::Boolean => rows(columns, codec),
+            DataType::FixedSizeBinary(width) if *width > 0 => Box::new(Fixed {
+                values: column.as_fixed_size_binary().values().clone(),
+                width: *width as usize,
+            }),
             _ => Box::new(Bytes(Arc::clone(column))),
         });
     }
@@ -131,6 +140,19 @@ fn compare_encoded<V: FixedKey>(value: V, key: &[u8]) -> Ordering {
     let mut encoded = [0; 32];
     value.put(&mut encoded);
     encoded[..V::WIDTH].cmp(key)
+}
+
+/// One column of fixed-size binary, whose values are their own keys.
+#[derive(Debug)]
+struct Fixed {
+    values: Buffer,
+    width: usize,
+}
+
+impl Search for Fixed {
+    fn compare(&self, row: usize, key: &[u8]) -> Ordering {
+        self.values[row * self.width..(row + 1) * self.width].cmp(key)
+    }
 }
 
 /// One string or binary column, whose values are their own keys.

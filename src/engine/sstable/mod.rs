@@ -17,6 +17,7 @@ mod plain;
 mod reader;
 mod rows;
 mod sink;
+mod sorted;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -26,4 +27,5 @@ pub use crate::format::stats::ColumnStats;
 pub use info::{KeySpec, SstInfo};
 pub use keys::RowKeys;
 pub use reader::SstReader;
+pub use sorted::SortedKeys;
 pub use writer::{SstHeader, SstKey, SstWriter};

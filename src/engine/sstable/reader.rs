@@ -31,6 +31,8 @@ pub struct SstReader {
     pub(super) sum: Sum,
     pub(super) companion: Arc<dyn crate::io::FileReader>,
     pub(super) schema: SchemaRef,
+    /// Of each column of the file.
+    ids: Vec<Option<ColumnId>>,
     pub(super) key: Option<Key>,
     /// What is decoded of each batch; only on mapped storage.
     pub(super) decoded: Box<[OnceLock<Decoded>]>,
@@ -89,7 +91,8 @@ impl SstReader {
         info: &SstInfo,
         key: Option<KeySpec>,
     ) -> Result<Self> {
-        let key = key.map(|spec| Key::resolve(spec, &schema, &file)).transpose()?;
+        let ids = column_ids(&schema);
+        let key = key.map(|spec| Key::resolve(spec, &ids, &file)).transpose()?;
         if key.is_some() != matches!(sum.lookup, Lookup::Keys { .. }) {
             return Err(Error::corrupt(
                 companion.path(),
@@ -99,7 +102,7 @@ impl SstReader {
         }
         let decoded =
             (0..if file.is_mapped() { sum.batches.len() } else { 0 }).map(|_| OnceLock::new()).collect();
-        Ok(Self { info: info.clone(), file, sum, companion, schema, key, decoded })
+        Ok(Self { info: info.clone(), file, sum, companion, schema, ids, key, decoded })
     }
 
     /// First encoded key of a batch; none for a keyless table, or when there is no such batch.
@@ -126,7 +129,7 @@ impl SstReader {
     /// Position of a column in the file.
     #[must_use]
     pub fn column_index(&self, id: ColumnId) -> Option<usize> {
-        column_index(&self.schema, id)
+        self.ids.iter().position(|held| *held == Some(id))
     }
 
     /// Bytes of both files.
@@ -238,9 +241,10 @@ impl Key {
         Arc::clone(&self.spec.codec)
     }
 
-    fn resolve(spec: KeySpec, schema: &SchemaRef, file: &VerifiedFile) -> Result<Self> {
+    fn resolve(spec: KeySpec, ids: &[Option<ColumnId>], file: &VerifiedFile) -> Result<Self> {
         let index = |id: &ColumnId| {
-            column_index(schema, *id)
+            ids.iter()
+                .position(|held| held.as_ref() == Some(id))
                 .ok_or_else(|| file.corrupt(0, format!("it lacks the key column with id {id}")))
         };
         let columns = spec.columns.iter().map(index).collect::<Result<_>>()?;
@@ -248,9 +252,10 @@ impl Key {
     }
 }
 
-fn column_index(schema: &SchemaRef, id: ColumnId) -> Option<usize> {
-    let id = id.to_string();
-    schema.fields().iter().position(|field| field.metadata().get(COLUMN_ID_KEY) == Some(&id))
+fn column_ids(schema: &SchemaRef) -> Vec<Option<ColumnId>> {
+    let id =
+        |field: &arrow::datatypes::FieldRef| field.metadata().get(COLUMN_ID_KEY)?.parse().ok().map(ColumnId);
+    schema.fields().iter().map(id).collect()
 }
 
 /// The whole companion, verified against the manifest.

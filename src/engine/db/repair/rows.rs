@@ -149,8 +149,8 @@ impl Part {
     }
 
     fn loss_in(self, def: &TableDef, info: &SstInfo, path: String) -> Loss {
-        let codec = def.is_keyed().then(|| crate::db::batch::key_codec(def)).transpose().ok().flatten();
-        let shown = |key: &[u8]| match (&codec, <[u8; 8]>::try_from(key)) {
+        let codec = def.key_codec().ok();
+        let shown = |key: &[u8]| match (codec, <[u8; 8]>::try_from(key)) {
             (Some(codec), _) => codec.display(key),
             (None, Ok(id)) => format!("row id {}", u64::from_be_bytes(id)),
             (None, Err(_)) => "unknown".to_owned(),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod basics;
+mod ordered;
 mod regressions;
 mod serializable;
 pub(super) mod support;

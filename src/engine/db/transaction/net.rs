@@ -10,7 +10,7 @@ use arrow::compute::{concat, concat_batches, filter, filter_record_batch};
 use super::Registered;
 use super::work::is_own_row;
 use crate::common::Result;
-use crate::db::batch::{WriteBatch, key_codec};
+use crate::db::batch::WriteBatch;
 use crate::db::conform::key_schema;
 use crate::db::snapshot::Snapshot;
 use crate::db::view::TableView;
@@ -144,7 +144,7 @@ impl Left {
             let deleted = joined(&self.deleted)?;
             if table.def.is_keyed() {
                 let keys: BinaryArray = deleted.to_data().into();
-                let columns = key_codec(&table.def)?.decode(&keys)?;
+                let columns = table.def.key_codec()?.decode(&keys)?;
                 batch.delete_keys(&table.def, &RecordBatch::try_new(key_schema(&table.def), columns)?)?;
             } else {
                 batch.delete_row_ids(&table.def, &UInt64Array::from(deleted.to_data()))?;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::common::TableId;
-use crate::db::key_range::KeyRange;
 use crate::db::recent::Written;
 use crate::format::table::TableDef;
+use crate::lsm::KeyRange;
 
 /// Keys of one table that are remembered one by one.
 const KEYS_MAX: usize = 1 << 16;

@@ -1,6 +1,6 @@
 //! Columns to keys: whole batches column by column, single rows into one buffer.
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, FixedSizeBinaryArray};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 
@@ -21,7 +21,10 @@ impl KeyCodec {
     pub fn encode(&self, columns: &[ArrayRef]) -> Result<BinaryArray> {
         let rows = self.check(columns)?;
         match self.fixed_len() {
-            Some(width) => self.encode_fixed(columns, rows, width),
+            Some(width) => match columns[0].as_fixed_size_binary_opt() {
+                Some(column) if columns.len() == 1 => single_fixed(column, rows, width),
+                _ => self.encode_fixed(columns, rows, width),
+            },
             None if columns.len() == 1 => Ok(single_variable(&columns[0])?),
             None => self.encode_rows(columns, rows),
         }
@@ -95,6 +98,14 @@ fn check_total(bytes: usize) -> Result<()> {
 fn binary(offsets: Vec<i32>, values: Vec<u8>) -> Result<BinaryArray> {
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     Ok(BinaryArray::try_new(offsets, Buffer::from_vec(values), None)?)
+}
+
+/// A lone column of fixed-size binary is its own key, so its buffer is shared.
+fn single_fixed(column: &FixedSizeBinaryArray, rows: usize, width: usize) -> Result<BinaryArray> {
+    check_total(rows.saturating_mul(width))?;
+    let offsets: Vec<i32> = (0..=rows).map(|row| (row * width) as i32).collect();
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    Ok(BinaryArray::try_new(offsets, column.values().clone(), None)?)
 }
 
 /// A lone string or binary column is its own key, so its buffers are shared when the offsets fit.

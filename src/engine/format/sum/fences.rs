@@ -61,6 +61,9 @@ impl Fences {
     #[must_use]
     pub fn last_not_after(&self, key: &[u8], from: usize) -> Option<usize> {
         let wanted = prefix(key);
+        if from > 0 && self.prefixes.get(from + 1).is_none_or(|next| wanted < *next) {
+            return Some(from);
+        }
         let tail = &self.prefixes[from.min(self.prefixes.len())..];
         let low = from + tail.partition_point(|p| *p < wanted);
         let same = self.prefixes[low..].partition_point(|p| *p == wanted);

@@ -82,7 +82,7 @@ fn check(
             assert_eq!(reader.lower_bound(bound).unwrap(), expected);
         }
     }
-    assert_eq!(reader.find_many(&wanted).unwrap(), expected_many);
+    assert_eq!(reader.find_many(&crate::sstable::SortedKeys::new(wanted).unwrap()).unwrap(), expected_many);
 
     let batches = read_all(&reader);
     assert_eq!(concat_batches(reader.schema(), &batches).unwrap(), batch);

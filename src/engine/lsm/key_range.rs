@@ -15,6 +15,21 @@ impl KeyRange {
     /// Every key.
     pub const ALL: Self = Self { lower: Bound::Unbounded, upper: Bound::Unbounded };
 
+    /// Keys that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(prefix: &[u8]) -> Self {
+        let mut next = prefix.to_vec();
+        while next.pop_if(|last| *last == u8::MAX).is_some() {}
+        let upper = match next.last_mut() {
+            Some(last) => {
+                *last += 1;
+                Bound::Excluded(next)
+            }
+            None => Bound::Unbounded,
+        };
+        Self { lower: Bound::Included(prefix.to_vec()), upper }
+    }
+
     /// True when `key` is in it.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
@@ -51,5 +66,18 @@ impl KeyRange {
     #[must_use]
     pub fn is_all(&self) -> bool {
         *self == Self::ALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_the_next() {
+        let range = KeyRange::prefix(&[1, 255, 255]);
+        assert_eq!(range.upper, Bound::Excluded(vec![2]));
+        assert!(range.contains(&[1, 255, 255, 9]) && !range.contains(&[2]) && !range.contains(&[1, 255]));
+        assert_eq!(KeyRange::prefix(&[255]).upper, Bound::Unbounded);
     }
 }

@@ -1,0 +1,119 @@
+//! Rows picked one by one from many batches, made into one batch with one gather per column.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::interleave;
+use arrow::datatypes::SchemaRef;
+
+use super::columns::read_arrays;
+use crate::common::{Error, FileId, Result};
+use crate::format::table::{TableDef, record_batch};
+use crate::memtable::Found;
+use crate::sstable::SstReader;
+
+/// What a batch that rows are picked from is known by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    File(FileId, usize),
+    /// Address of a memtable's chunk, which is held meanwhile.
+    Chunk(usize),
+}
+
+/// Rows picked so far.
+#[derive(Debug)]
+pub struct Gather {
+    table: Arc<TableDef>,
+    columns: Vec<usize>,
+    schema: SchemaRef,
+    sources: Vec<(Source, Vec<ArrayRef>)>,
+    held: Vec<Arc<crate::memtable::Chunk>>,
+    places: Vec<(usize, usize)>,
+}
+
+impl Gather {
+    /// Nothing yet; rows will have the table's columns `columns`.
+    #[must_use]
+    pub fn new(table: &Arc<TableDef>, columns: &[usize]) -> Self {
+        let schema = super::columns::projected(table, columns);
+        let (table, columns) = (Arc::clone(table), columns.to_vec());
+        Self { table, columns, schema, sources: vec![], held: vec![], places: vec![] }
+    }
+
+    /// Rows picked.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// True when none was picked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Picks a row of a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn push_file(&mut self, reader: &SstReader, row: u64) -> Result<()> {
+        let batch = reader.batch_of_row(row);
+        let source = Source::File(reader.info().file, batch);
+        let at = match self.source(source) {
+            Some(at) => at,
+            None => {
+                reader.check_len()?;
+                let arrays = read_arrays(&self.table, reader, batch, &self.columns)?;
+                self.add(source, arrays)
+            }
+        };
+        self.places.push((at, (row - reader.batch_rows(batch).start) as usize));
+        Ok(())
+    }
+
+    /// Picks an entry of a memtable.
+    ///
+    /// # Errors
+    /// `Internal` when it is a deletion.
+    pub fn push_entry(&mut self, found: &Found) -> Result<()> {
+        let source = Source::Chunk(Arc::as_ptr(&found.chunk) as usize);
+        let at = match (self.source(source), &found.chunk.rows) {
+            (Some(at), _) => at,
+            (None, Some(rows)) => {
+                self.held.push(Arc::clone(&found.chunk));
+                let arrays = self.columns.iter().map(|&column| Arc::clone(rows.column(column))).collect();
+                self.add(source, arrays)
+            }
+            (None, None) => return Err(Error::Internal("a deletion was picked as a row".into())),
+        };
+        self.places.push((at, found.offset));
+        Ok(())
+    }
+
+    /// Rows that follow each other mostly come from few batches, the last ones first.
+    fn source(&self, wanted: Source) -> Option<usize> {
+        self.sources.iter().rposition(|(source, _)| *source == wanted)
+    }
+
+    fn add(&mut self, source: Source, arrays: Vec<ArrayRef>) -> usize {
+        self.sources.push((source, arrays));
+        self.sources.len() - 1
+    }
+
+    /// The rows picked, as one batch.
+    ///
+    /// # Errors
+    /// When they pass what one batch can hold.
+    pub fn take(self) -> Result<RecordBatch> {
+        let Some(&(first, row)) = self.places.first() else { return Ok(RecordBatch::new_empty(self.schema)) };
+        let column = |i: usize| -> Result<ArrayRef> {
+            if self.places.len() == 1 {
+                return Ok(self.sources[first].1[i].slice(row, 1));
+            }
+            let pieces: Vec<&dyn Array> = self.sources.iter().map(|(_, arrays)| &*arrays[i]).collect();
+            Ok(interleave(&pieces, &self.places)?)
+        };
+        let columns = (0..self.columns.len()).map(column).collect::<Result<_>>()?;
+        record_batch(&self.schema, columns, self.places.len())
+    }
+}

@@ -1,0 +1,101 @@
+//! One file, or one memtable, walked in key order within a range.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::span::Span;
+use crate::common::{Result, SeqNo};
+use crate::lsm::TableFile;
+use crate::memtable::{Found, From, MemTable, Walk};
+use crate::sstable::SstReader;
+
+/// A place in a file.
+#[derive(Debug)]
+pub(super) struct FileCursor {
+    pub(super) reader: Arc<SstReader>,
+    pub(super) max_seq: SeqNo,
+    deletes: Arc<RoaringBitmap>,
+    /// Rows still to come.
+    ahead: Range<u64>,
+    reverse: bool,
+    /// The row it is at, and its key; `None` at the end.
+    pub(super) row: Option<u64>,
+    pub(super) key: Vec<u8>,
+}
+
+impl FileCursor {
+    /// At the first row of the range; `None` when the file has none there.
+    pub(super) fn open(file: &TableFile, span: &Span, reverse: bool) -> Result<Option<Self>> {
+        let info = file.info();
+        if span.start() > info.max_key.as_slice() || span.end().is_some_and(|end| end <= &info.min_key[..]) {
+            return Ok(None);
+        }
+        let reader = Arc::clone(file.reader()?);
+        let start = reader.lower_bound(span.start())?;
+        let end = span.end().map_or(Ok(info.rows), |end| reader.lower_bound(end))?;
+        let (deletes, max_seq) = (Arc::clone(file.deletes()?), file.max_seq());
+        let key = Vec::new();
+        let mut cursor = Self { reader, max_seq, deletes, ahead: start..end, reverse, row: None, key };
+        cursor.advance()?;
+        Ok(cursor.row.is_some().then_some(cursor))
+    }
+
+    /// Moves to the next row that is not deleted.
+    pub(super) fn advance(&mut self) -> Result<()> {
+        let deletes = &self.deletes;
+        let is_live = |row: &u64| !deletes.contains(*row as u32);
+        self.row =
+            if self.reverse { self.ahead.by_ref().rev().find(is_live) } else { self.ahead.find(is_live) };
+        match self.row {
+            Some(row) => self.reader.copy_key(row, &mut self.key),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A place in a memtable.
+#[derive(Debug)]
+pub(super) struct MemCursor {
+    memtable: Arc<MemTable>,
+    limit: u32,
+    walk: Walk,
+    reverse: bool,
+    /// The entry it is at, and its key; `None` at the end.
+    pub(super) found: Option<Found>,
+    pub(super) key: Vec<u8>,
+}
+
+impl MemCursor {
+    /// At the first entry of the range below `limit`; `None` when there is none.
+    pub(super) fn open(memtable: &Arc<MemTable>, limit: u32, span: &Span, reverse: bool) -> Option<Self> {
+        if limit == 0 {
+            return None;
+        }
+        let from = match (reverse, span.end()) {
+            (false, _) => From::Key(span.start()),
+            (true, Some(end)) => From::Key(end),
+            (true, None) => From::End,
+        };
+        let (memtable, walk) = (Arc::clone(memtable), memtable.walk(from, reverse));
+        let mut cursor = Self { memtable, limit, walk, reverse, found: None, key: Vec::new() };
+        cursor.advance(span);
+        cursor.found.is_some().then_some(cursor)
+    }
+
+    /// Moves to the next entry of the range.
+    pub(super) fn advance(&mut self, span: &Span) {
+        loop {
+            self.found = self.memtable.step(&mut self.walk, self.limit, &mut self.key);
+            if self.found.is_none() || span.contains(&self.key) {
+                return;
+            }
+            // Downwards, a walk begins at the end of the range, which is not part of it.
+            if !(self.reverse && span.end().is_some_and(|end| self.key.as_slice() >= end)) {
+                self.found = None;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The merge of a table's files and memtables, as of a snapshot.
+//!
+//! Of the entries of one key the newest memtable's counts. A deletion leaves only the row of a file that is not older
+//! than it (a bulk append); over all files a key has at most one live row.
+
+use arrow::array::RecordBatch;
+
+use super::cursor::{FileCursor, MemCursor};
+use super::span::Span;
+use crate::common::{Result, SeqNo};
+use crate::lsm::{Gather, KeyRange, TableState};
+
+/// Rows still to come.
+#[derive(Debug)]
+pub struct Ordered {
+    span: Span,
+    reverse: bool,
+    /// The newest first.
+    memtables: Vec<MemCursor>,
+    files: Vec<FileCursor>,
+    key: Vec<u8>,
+}
+
+impl Ordered {
+    /// Rows of `range` as of a snapshot that sees `limits[i]` entries of memtable `i`.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn open(table: &TableState, limits: &[u32], range: &KeyRange, reverse: bool) -> Result<Self> {
+        let span = Span::new(range);
+        let (mut memtables, mut files) = (Vec::new(), Vec::new());
+        if !span.is_empty() {
+            let open = |(memtable, limit): (_, &u32)| MemCursor::open(memtable, *limit, &span, reverse);
+            memtables = table.memtables().zip(limits).filter_map(open).collect();
+            memtables.reverse();
+            for file in table.files.iter() {
+                files.extend(FileCursor::open(file, &span, reverse)?);
+            }
+        }
+        Ok(Self { span, reverse, memtables, files, key: Vec::new() })
+    }
+
+    /// Up to `rows` rows more, in order; fewer only at the end.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn next_batch(&mut self, rows: usize, mut gather: Gather) -> Result<RecordBatch> {
+        while gather.len() < rows && self.find_next() {
+            let entry = self.pick_entry(&mut gather)?;
+            self.pick_row(entry, &mut gather)?;
+        }
+        gather.take()
+    }
+
+    /// Puts the key that comes next into `key`; false at the end.
+    fn find_next(&mut self) -> bool {
+        let keys = self.memtables.iter().map(|cursor| &cursor.key).chain(self.files.iter().map(|c| &c.key));
+        let next = if self.reverse { keys.max() } else { keys.min() };
+        let Some(next) = next else { return false };
+        self.key.clear();
+        self.key.extend_from_slice(next);
+        true
+    }
+
+    /// Moves the memtables past the key; picks its row when the newest entry is one.
+    fn pick_entry(&mut self, gather: &mut Gather) -> Result<Entry> {
+        let mut newest = Entry::Absent;
+        for cursor in self.memtables.iter_mut().filter(|cursor| cursor.key == self.key) {
+            if let (Entry::Absent, Some(found)) = (&newest, &cursor.found) {
+                newest = if found.is_deletion() { Entry::Deleted(found.seq) } else { Entry::Picked };
+                if let Entry::Picked = newest {
+                    gather.push_entry(found)?;
+                }
+            }
+            cursor.advance(&self.span);
+        }
+        self.memtables.retain(|cursor| cursor.found.is_some());
+        Ok(newest)
+    }
+
+    /// Moves the files past the key; picks its row unless a memtable says otherwise.
+    fn pick_row(&mut self, entry: Entry, gather: &mut Gather) -> Result<()> {
+        for cursor in self.files.iter_mut().filter(|cursor| cursor.key == self.key) {
+            let counts = match entry {
+                Entry::Absent => true,
+                Entry::Deleted(seq) => cursor.max_seq >= seq,
+                Entry::Picked => false,
+            };
+            if let (true, Some(row)) = (counts, cursor.row) {
+                gather.push_file(&cursor.reader, row)?;
+            }
+            cursor.advance()?;
+        }
+        self.files.retain(|cursor| cursor.row.is_some());
+        Ok(())
+    }
+}
+
+/// What the memtables hold of a key.
+#[derive(Clone, Copy)]
+enum Entry {
+    Absent,
+    Deleted(SeqNo),
+    Picked,
+}

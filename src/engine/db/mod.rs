@@ -3,6 +3,7 @@
 mod appender;
 mod backup;
 mod batch;
+mod carry;
 mod check;
 mod commit;
 mod conform;
@@ -10,6 +11,7 @@ mod core;
 mod ddl;
 mod definition;
 mod engine;
+mod follow;
 mod get;
 mod group;
 mod inspect;
@@ -21,11 +23,13 @@ mod recent;
 mod recovery;
 mod registry;
 mod repair;
+mod replay;
 mod scan;
 mod snapshot;
 mod transaction;
 mod vacuum;
 mod view;
+mod watch;
 
 #[cfg(test)]
 mod tests;

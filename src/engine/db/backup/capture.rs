@@ -55,7 +55,7 @@ pub(super) fn at_rest<'a>(
     mode: CopyMode,
 ) -> Result<Captured<'a>> {
     let Stored { mut manifest, database, .. } = stored;
-    let recovered = recover(source, database, &manifest, None)?;
+    let recovered = recover(source, database, &manifest, None, &|| Ok(()))?;
     let taken = target.before().map_or(manifest.next_file, |before| before.next_file.max(manifest.next_file));
     let own = FileId(taken.0.saturating_add(OWN_NUMBERS)).max(target.greatest_file()?.next());
     let numbers = FileNumbers::new(own);

@@ -81,7 +81,7 @@ impl Target {
     /// Makes the backup what the folder holds.
     pub(in crate::db) fn publish(&self, manifest: &Manifest) -> Result<()> {
         self.storage.sync_dir("")?;
-        let published = manifest::publish(&*self.storage, self.database, manifest);
+        let published = manifest::publish(&*self.storage, self.database, manifest, &|| Ok(()));
         published.map(drop).map_err(|error| match error {
             PublishError::Unchanged(error) | PublishError::Unknown(error) => error,
         })

@@ -223,7 +223,7 @@ impl<'a> Commits<'a> {
                 epoch: self.epoch,
                 prev: None,
             };
-            self.writer = Some(WalWriter::create(self.target.storage(), header)?);
+            self.writer = Some(WalWriter::create(self.target.storage(), header, &|| Ok(()))?);
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };
         writer.append(crate::common::SeqNo(seq), &[payload.as_slice()])?;

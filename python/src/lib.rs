@@ -29,6 +29,7 @@ mod table_create;
 mod table_key;
 mod table_search;
 mod table_write;
+mod transaction;
 mod values;
 mod wait;
 
@@ -60,4 +61,8 @@ mod _native {
     use crate::shell::shell;
     #[pymodule_export]
     use crate::table::Table;
+    #[pymodule_export]
+    use crate::transaction::Transaction;
+    #[pymodule_export]
+    use crate::transaction::retry_delay;
 }

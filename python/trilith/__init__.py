@@ -28,6 +28,7 @@ from trilith.errors import (
 )
 from trilith.query import Query
 from trilith.table import Table
+from trilith.transaction import Savepoint, Transaction
 
 __version__ = "0.1.0"
 
@@ -52,7 +53,9 @@ __all__ = [
     "LimitExceeded",
     "NotFound",
     "Query",
+    "Savepoint",
     "Table",
+    "Transaction",
     "TrilithError",
     "Unsupported",
     "UpdateResult",

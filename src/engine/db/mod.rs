@@ -19,6 +19,7 @@ mod recovery;
 mod registry;
 mod scan;
 mod snapshot;
+mod stamp;
 mod transaction;
 mod view;
 

@@ -111,38 +111,27 @@ impl MemTable {
             ChunkKeys::RowIds(_) => 8 * keys.len(),
         };
         self.bytes.fetch_add(column_bytes + key_bytes + ENTRY_BYTES * keys.len(), Ordering::Relaxed);
-        let entries = self.link(start, &keys, rows.is_some());
-        self.chunks.write().push(Arc::new(Chunk {
-            start,
-            rows,
-            keys,
-            entries,
-            commits: vec![(0, seq)],
-            fresh,
-        }));
+        let entries = std::iter::repeat_with(Entry::new).take(keys.len()).collect();
+        let chunk = Arc::new(Chunk { start, rows, keys, entries, commits: vec![(0, seq)], fresh });
+        // Before the index names its entries: a reader that meets one must find the entry before it.
+        self.chunks.write().push(Arc::clone(&chunk));
+        self.link(&chunk);
         self.merge_small_chunks()
     }
 
     /// Makes each key's entry the newest and marks the ones superseded.
-    fn link(&self, start: u32, keys: &ChunkKeys, rows: bool) -> Vec<Entry> {
-        let fresh_row_ids = rows && !self.keyed;
-        let mut entries: Vec<Entry> = Vec::with_capacity(keys.len());
-        for i in 0..keys.len() {
-            let number = start + i as u32;
-            let previous = if fresh_row_ids { None } else { self.replace(keys, i, number) };
-            match previous {
-                Some(older) if older >= start => entries[(older - start) as usize].supersede(number),
-                Some(older) => self.supersede(older, number),
-                None => {}
-            }
-            entries.push(Entry::new(previous.unwrap_or(LIVE)));
+    fn link(&self, chunk: &Chunk) {
+        if chunk.rows.is_some() && !self.keyed {
+            return;
         }
-        entries
-    }
-
-    fn replace(&self, keys: &ChunkKeys, i: usize, number: u32) -> Option<u32> {
-        let indexed = keys.with(i, |key| self.index.replace(key, number));
-        indexed.max(keys.row_id(i).and_then(|id| self.entry_of(id)))
+        for (i, entry) in chunk.entries.iter().enumerate() {
+            let number = chunk.start + i as u32;
+            let older = chunk.keys.with(i, |key| self.index.newest(key));
+            let older = older.max(chunk.keys.row_id(i).and_then(|id| self.entry_of(id)));
+            older.inspect(|older| entry.follow(*older));
+            chunk.keys.with(i, |key| self.index.replace(key, number));
+            older.inspect(|older| self.supersede(*older, number));
+        }
     }
 
     fn supersede(&self, older: u32, by: u32) {
@@ -183,7 +172,7 @@ impl MemTable {
                 let seq = chunk.seq(offset);
                 return Some(Found { chunk, offset, seq });
             }
-            entry = chunk.entries[offset].previous;
+            entry = chunk.entries[offset].previous();
         }
     }
 

@@ -3,10 +3,13 @@
 //!
 //! `cargo test --test sql -- dml` runs the files whose path holds `dml`; `--complete` rewrites the
 //! expected results of those files from what the database in memory answers. `REOPEN` is a
-//! statement of this runner: it closes the database on disk and opens it again.
+//! statement of this runner: it closes the database on disk and opens it again. `connection NAME` before a
+//! record runs it on a connection of its own of the same database.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
@@ -62,13 +65,15 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn run(file: &Path, home: Home) -> std::result::Result<(), String> {
-    let mut runner = Runner::new(|| async { Session::open(home) });
+    let shared = Shared::default();
+    let mut runner = Runner::new(|| async { Session::open(home, &shared) });
     runner.add_label(home.name());
     runner.run_file(file).map_err(|error| error.display(false).to_string())
 }
 
 fn rewrite(file: &Path) {
-    let mut runner = Runner::new(|| async { Session::open(Home::Memory) });
+    let shared = Shared::default();
+    let mut runner = Runner::new(|| async { Session::open(Home::Memory, &shared) });
     runner.add_label(Home::Memory.name());
     let validator = sqllogictest::default_validator;
     let updated = futures::executor::block_on(runner.update_test_file(
@@ -99,29 +104,38 @@ impl Home {
     }
 }
 
-/// One open database.
+/// The database that all connections of a file share.
+type Shared = OnceCell<(Database, Option<Arc<tempfile::TempDir>>)>;
+
+/// One connection.
 struct Session {
     database: Database,
-    /// Its folder, removed with it; `None` in memory.
-    folder: Option<tempfile::TempDir>,
+    /// The database's folder, removed with the last connection; `None` in memory.
+    folder: Option<Arc<tempfile::TempDir>>,
 }
 
 impl Session {
-    fn open(home: Home) -> Result<Self> {
+    fn open(home: Home, shared: &Shared) -> Result<Self> {
+        if let Some((database, folder)) = shared.get() {
+            return Ok(Self { database: database.connect(), folder: folder.clone() });
+        }
         let folder = match home {
             Home::Memory => None,
             Home::Disk => {
-                Some(tempfile::tempdir().map_err(|error| Error::invalid("folder", error.to_string()))?)
+                let made =
+                    tempfile::tempdir().map_err(|error| Error::invalid("folder", error.to_string()))?;
+                Some(Arc::new(made))
             }
         };
-        let database = open(folder.as_ref())?;
-        Ok(Self { database, folder })
+        let database = open(folder.as_deref())?;
+        let (database, folder) = shared.get_or_init(|| (database, folder));
+        Ok(Self { database: database.clone(), folder: folder.clone() })
     }
 
     fn reopen(&mut self) -> Result<()> {
         if self.folder.is_some() {
             self.database.close()?;
-            self.database = open(self.folder.as_ref())?;
+            self.database = open(self.folder.as_deref())?;
         }
         Ok(())
     }

@@ -16,16 +16,18 @@ use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use tokio::runtime::Handle;
 use trilith_engine::{
-    BackupReport, ClosedReason, CopyMode, Engine, Error as EngineError, IfExists, OnProgress, Snapshot,
-    TableName, TableSpec, VacuumReport,
+    Appender, BackupReport, ClosedReason, CopyMode, Engine, Error as EngineError, IfExists, Isolation,
+    OnProgress, Snapshot, TableName, TableSpec, Transaction as EngineTransaction, VacuumReport, WriteBatch,
+    WriteMode,
 };
 
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::options::Options;
+use crate::query::connection::{Connection, Pinned, Watch};
 use crate::query::passing;
 use crate::query::schema::LocalTables;
-use crate::query::session::{Pinned, Sessions};
+use crate::query::session::Sessions;
 use crate::query::statements::{self, Call};
 use crate::runtime;
 use crate::table::Table;
@@ -33,10 +35,15 @@ use crate::table::Table;
 /// Path that stands for a database in memory, which ends with its last handle.
 const IN_MEMORY: &str = ":memory:";
 
-/// An open database.
+/// An open database, and one connection of it.
+///
+/// Clones share the connection: between SQL's `BEGIN` and `COMMIT` on one of them, everything done through any of them
+/// belongs to that transaction. [`Database::connect`] gives a connection of its own, [`Database::begin`] a transaction
+/// that no other handle takes part in.
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
+    connection: Arc<Connection>,
 }
 
 struct Inner {
@@ -97,8 +104,28 @@ impl Database {
         if !engine.options().read_only {
             passing::drop_orphans(&engine)?;
         }
-        let sessions = Sessions::new(Arc::clone(&engine), options)?;
-        Ok(Self { inner: Arc::new(Inner { engine, sessions, pid: std::process::id() }) })
+        let sessions = Sessions::new(options)?;
+        let connection = Arc::new(Connection::new(Arc::clone(&engine)));
+        Ok(Self { inner: Arc::new(Inner { engine, sessions, pid: std::process::id() }), connection })
+    }
+
+    /// Another connection of the same database: its `BEGIN` and `COMMIT` are its own. Settings are shared.
+    #[must_use]
+    pub fn connect(&self) -> Self {
+        let connection = Arc::new(Connection::new(Arc::clone(&self.inner.engine)));
+        Self { inner: Arc::clone(&self.inner), connection }
+    }
+
+    /// A handle whose connection is a transaction.
+    pub(crate) fn scoped(
+        &self,
+        isolation: Isolation,
+        read_only: bool,
+    ) -> Result<(Self, Arc<EngineTransaction>)> {
+        self.check_open()?;
+        let connection = Connection::scoped(Arc::clone(&self.inner.engine), isolation, read_only)?;
+        let transaction = connection.require("a transaction")?;
+        Ok((Self { inner: Arc::clone(&self.inner), connection: Arc::new(connection) }, transaction))
     }
 
     /// Runs SQL. What changes the database is done when this returns; a query is computed when its
@@ -150,7 +177,7 @@ impl Database {
         primary_key: &[&str],
         exists: IfExists,
     ) -> Result<Table> {
-        self.check_open()?;
+        self.check_definable("CREATE TABLE")?;
         let name = crate::table::parse_name(name)?;
         let primary_key = primary_key.iter().map(|column| (*column).to_owned()).collect();
         let spec = TableSpec { name: name.clone(), schema, primary_key, defaults: HashMap::new() };
@@ -176,7 +203,7 @@ impl Database {
     /// When the text is not SQL.
     pub fn unknown_tables(&self, sql: &str) -> Result<Vec<String>> {
         self.check_open()?;
-        statements::unknown_tables(&self.inner.sessions, sql)
+        statements::unknown_tables(&self.inner.sessions, &self.connection, sql)
     }
 
     /// A DataFusion context over the newest snapshot; it keeps reading that snapshot. Statements that
@@ -185,16 +212,55 @@ impl Database {
     /// # Errors
     /// When the database is closed.
     pub fn session(&self) -> Result<SessionContext> {
-        self.check_open()?;
-        let (_, state) = self.inner.sessions.state(LocalTables::default())?;
-        Ok(SessionContext::new_with_state(state))
+        Ok(self.pinned_session()?.1)
     }
 
     /// The newest snapshot and a context over it.
     pub(crate) fn pinned_session(&self) -> Result<(Pinned, SessionContext)> {
-        self.check_open()?;
-        let (pinned, state) = self.inner.sessions.state(LocalTables::default())?;
+        let pinned = self.pin()?;
+        let state = self.inner.sessions.state(&pinned, LocalTables::default());
         Ok((pinned, SessionContext::new_with_state(state)))
+    }
+
+    /// What a call that starts now reads, and where it writes.
+    pub(crate) fn pin(&self) -> Result<Pinned> {
+        self.check_open()?;
+        self.connection.pin()
+    }
+
+    /// Watches a write, which fails the open transaction unless it is settled with success.
+    pub(crate) fn watch(&self) -> Watch {
+        self.connection.watch()
+    }
+
+    /// The transaction that calls belong to.
+    pub(crate) fn open_transaction(&self) -> Option<Arc<EngineTransaction>> {
+        self.connection.transaction()
+    }
+
+    /// Starts a bulk write of any length as one commit, or as one write of the open transaction.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for an upsert without a primary key.
+    pub fn appender(&self, table: &TableName, mode: WriteMode) -> Result<Appender> {
+        Ok(self.pin()?.appender(table, mode)?)
+    }
+
+    /// Commits a batch, or adds it to the open transaction.
+    ///
+    /// # Errors
+    /// As the engine's commit.
+    pub fn write(&self, batch: WriteBatch) -> Result<()> {
+        Ok(self.pin()?.write(batch)?)
+    }
+
+    /// Refuses a change of definitions where it could not be taken back.
+    ///
+    /// # Errors
+    /// `Unsupported` inside a transaction.
+    pub fn check_definable(&self, what: &str) -> Result<()> {
+        self.check_open()?;
+        self.connection.refuse_within(what)
     }
 
     /// The durable half.
@@ -203,13 +269,12 @@ impl Database {
         &self.inner.engine
     }
 
-    /// All tables as of now.
+    /// All tables as of now; inside a transaction, as that sees them.
     ///
     /// # Errors
-    /// When the database is closed.
+    /// When the database is closed; `Invalid` in a transaction that has failed.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        self.check_open()?;
-        Ok(self.inner.engine.snapshot()?)
+        Ok(self.pin()?.snapshot)
     }
 
     /// The process's own runtime, on which results may be computed.
@@ -351,7 +416,8 @@ impl Query {
     }
 
     async fn run_here(self) -> Result<DataFrame> {
-        let call = Call { sql: self.sql, params: self.params, locals: Arc::new(self.locals) };
+        let connection = Arc::clone(&self.database.connection);
+        let call = Call { sql: self.sql, connection, params: self.params, locals: Arc::new(self.locals) };
         statements::run(&self.database.inner.sessions, call).await
     }
 }

@@ -13,6 +13,27 @@
 //! # }
 //! ```
 //!
+//! Changes that belong together commit together:
+//!
+//! ```
+//! # fn main() -> trilith::Result<()> {
+//! use trilith::{Database, Isolation};
+//!
+//! let db = Database::in_memory()?;
+//! db.sql_blocking("CREATE TABLE items (id BIGINT PRIMARY KEY, price DOUBLE)")?;
+//! let tx = db.begin_blocking(Isolation::Snapshot)?;
+//! tx.sql_blocking("INSERT INTO items VALUES (1, 3.5)")?;
+//! tx.savepoint("before")?;
+//! tx.sql_blocking("DELETE FROM items")?;
+//! tx.rollback_to("before")?;
+//! assert_eq!(tx.table("items")?.view()?.row_count()?, 1);
+//! assert_eq!(db.table("items")?.view()?.row_count()?, 0);
+//! tx.commit_blocking()?;
+//! assert_eq!(db.table("items")?.view()?.row_count()?, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! It is not a server and not a cluster: it runs inside the program that opens it. The durable half is
 //! [`engine`], which knows no SQL; queries are DataFusion's.
 
@@ -27,6 +48,7 @@ pub mod shell;
 mod table;
 #[cfg(test)]
 mod tidy;
+mod transaction;
 
 pub use collection::{Collection, FindOptions, UpdateResult};
 pub use database::{Database, Query};
@@ -36,10 +58,11 @@ pub use query::limits;
 pub use query::passing::passing_name;
 pub use query::types;
 pub use table::{ScanOptions, Table};
+pub use transaction::{Transaction, retry_delay};
 pub use trilith_engine as engine;
 pub use trilith_engine::{
-    BackupReport, CopyMode, Durability, RepairReport, TableName, VacuumReport, inspect_path as inspect,
-    repair_path as repair, restore_path as restore,
+    BackupReport, CopyMode, Durability, Isolation, RepairReport, TableName, VacuumReport,
+    inspect_path as inspect, repair_path as repair, restore_path as restore,
 };
 
 /// Runs the Rust example of the README.

@@ -56,7 +56,7 @@ impl Table {
         Ok(self.view()?.schema())
     }
 
-    /// It as of now.
+    /// It as of now; inside a transaction, as that sees it.
     ///
     /// # Errors
     /// `NotFound` when it has been dropped.
@@ -81,8 +81,7 @@ impl Table {
     }
 
     fn write(&self, mode: WriteMode, batches: impl IntoIterator<Item = RecordBatch>) -> Result<u64> {
-        self.database.check_open()?;
-        let mut appender = self.database.engine().appender(&self.name, mode)?;
+        let mut appender = self.database.appender(&self.name, mode)?;
         for batch in batches {
             appender.write(&batch)?;
         }

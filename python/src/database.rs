@@ -14,6 +14,7 @@ use crate::query::Query;
 use crate::statement::Statement;
 use crate::table::Table;
 use crate::table_create::{self, NewTable};
+use crate::transaction::Transaction;
 
 /// A handle on a database; all handles of one process on one path share the engine.
 #[pyclass(frozen, module = "trilith._native")]
@@ -52,11 +53,7 @@ impl Database {
         params: &Bound<'_, PyAny>,
         objects: &Bound<'_, PyDict>,
     ) -> PyResult<Query> {
-        let mut statement = Statement::new(self.0.get()?, query, params)?;
-        for (name, object) in objects {
-            statement = statement.with_table(&name.extract::<String>()?, provider(&object)?);
-        }
-        statement.query(py)
+        sql(py, self.0.get()?, query, params, objects)
     }
 
     /// Tables that `query` names and the database does not have.
@@ -67,17 +64,17 @@ impl Database {
 
     /// Names of all tables, sorted.
     fn tables(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let snapshot = self.snapshot(py)?;
-        let mut names: Vec<String> = snapshot.tables().iter().map(|table| table.name.to_string()).collect();
-        names.sort();
-        Ok(names)
+        tables(py, self.0.get()?)
     }
 
     /// The table of this name.
     fn table(&self, py: Python<'_>, name: &str) -> PyResult<Table> {
-        let name = self.resolve(py, name)?;
-        self.snapshot(py)?.table(&name).map_err(from_engine)?;
-        Ok(Table::new(self.0.get()?.clone(), name))
+        table(py, self.0.get()?, name)
+    }
+
+    /// Begins a transaction.
+    fn begin(&self, py: Python<'_>, isolation: &str, read_only: bool) -> PyResult<Transaction> {
+        Transaction::begin(py, self.0.get()?, isolation, read_only)
     }
 
     /// Creates a table; see `table_create`.
@@ -88,7 +85,7 @@ impl Database {
         data: &Bound<'_, PyAny>,
         request: Create,
     ) -> PyResult<Table> {
-        let name = self.resolve(py, name)?;
+        let name = resolve(py, self.0.get()?, name)?;
         let exists = match request.if_exists.as_str() {
             "keep" => IfExists::Keep,
             "replace" => IfExists::Replace,
@@ -101,8 +98,10 @@ impl Database {
 
     /// Drops a table.
     fn drop_table(&self, py: Python<'_>, name: &str, if_exists: bool) -> PyResult<()> {
-        let name = self.resolve(py, name)?;
-        let engine = self.0.get()?.engine();
+        let database = self.0.get()?;
+        database.check_definable("drop_table").map_err(from_database)?;
+        let name = resolve(py, database, name)?;
+        let engine = database.engine();
         let dropped = py.detach(|| engine.drop_table(&name));
         match dropped {
             Err(trilith::engine::Error::NotFound { .. }) if if_exists => Ok(()),
@@ -143,18 +142,45 @@ impl Database {
     }
 }
 
-impl Database {
-    fn snapshot(&self, py: Python<'_>) -> PyResult<Snapshot> {
-        let engine = self.0.get()?.engine();
-        py.detach(|| engine.snapshot()).map_err(from_engine)
+/// Plans `query`; `objects` are tables for this query alone.
+pub(crate) fn sql(
+    py: Python<'_>,
+    database: &trilith::Database,
+    query: String,
+    params: &Bound<'_, PyAny>,
+    objects: &Bound<'_, PyDict>,
+) -> PyResult<Query> {
+    let mut statement = Statement::new(database, query, params)?;
+    for (name, object) in objects {
+        statement = statement.with_table(&name.extract::<String>()?, provider(&object)?);
     }
+    statement.query(py)
+}
 
-    /// `name` as it is, unless what stands before its first dot is a schema of the database.
-    fn resolve(&self, py: Python<'_>, name: &str) -> PyResult<TableName> {
-        let Some((schema, table)) = name.split_once('.') else { return Ok(TableName::public(name)) };
-        match self.snapshot(py)?.schemas().iter().any(|known| known == schema) {
-            true => Ok(TableName::new(schema, table)),
-            false => Ok(TableName::public(name)),
-        }
+/// Names of all tables, sorted.
+pub(crate) fn tables(py: Python<'_>, database: &trilith::Database) -> PyResult<Vec<String>> {
+    let names = py.detach(|| snapshot(database))?;
+    let mut names: Vec<String> = names.tables().iter().map(|table| table.name.to_string()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The table of this name.
+pub(crate) fn table(py: Python<'_>, database: &trilith::Database, name: &str) -> PyResult<Table> {
+    let name = resolve(py, database, name)?;
+    py.detach(|| snapshot(database))?.table(&name).map_err(from_engine)?;
+    Ok(Table::new(database.clone(), name))
+}
+
+fn snapshot(database: &trilith::Database) -> PyResult<Snapshot> {
+    database.snapshot().map_err(from_database)
+}
+
+/// `name` as it is, unless what stands before its first dot is a schema of the database.
+fn resolve(py: Python<'_>, database: &trilith::Database, name: &str) -> PyResult<TableName> {
+    let Some((schema, table)) = name.split_once('.') else { return Ok(TableName::public(name)) };
+    match py.detach(|| snapshot(database))?.schemas().iter().any(|known| known == schema) {
+        true => Ok(TableName::new(schema, table)),
+        false => Ok(TableName::public(name)),
     }
 }

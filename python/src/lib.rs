@@ -30,6 +30,7 @@ mod table_create;
 mod table_key;
 mod table_search;
 mod table_write;
+mod transaction;
 mod values;
 mod wait;
 
@@ -63,4 +64,8 @@ mod _native {
     use crate::shell::shell;
     #[pymodule_export]
     use crate::table::Table;
+    #[pymodule_export]
+    use crate::transaction::Transaction;
+    #[pymodule_export]
+    use crate::transaction::retry_delay;
 }

@@ -28,6 +28,7 @@ fn set(options: &mut Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
             options.engine.durability = value.extract::<String>()?.parse().map_err(from_engine)?;
         }
         "memory_limit" => options.memory_limit = Some(bytes(name, value)?),
+        "transaction_limit" => options.engine.transaction_bytes = bytes(name, value)?,
         "threads" => options.threads = Some(value.extract()?),
         other => return Err(invalid(format!("option {other:?} is unknown"))),
     }

@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList};
 use trilith::engine::{TableName, TableView, WriteMode};
 
 use crate::arrow_schema::ArrowSchema;
-use crate::error::from_engine;
+use crate::error::{from_database, from_engine};
 use crate::exported::exported_schema;
 use crate::params::vector_object;
 use crate::query::Query;
@@ -43,7 +43,7 @@ impl Table {
     }
 
     fn view(&self) -> PyResult<TableView> {
-        let snapshot = self.database.engine().snapshot().map_err(from_engine)?;
+        let snapshot = self.database.snapshot().map_err(from_database)?;
         snapshot.table(&self.name).map_err(from_engine)
     }
 

@@ -12,7 +12,7 @@ use pyo3_arrow::PySchema;
 use trilith::engine::{AlterTable, Engine, IfExists, TableName, TableSpec, WriteMode};
 use trilith::passing_name;
 
-use crate::error::{from_engine, invalid, renamed};
+use crate::error::{from_database, from_engine, invalid, renamed};
 use crate::ingest::{Source, source, table_schema};
 use crate::statement::{Statement, check_fragment, quote, quote_table};
 use crate::table_write::append;
@@ -35,6 +35,7 @@ pub(crate) fn create(
     data: &Bound<'_, PyAny>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<()> {
+    database.check_definable("create_table").map_err(from_database)?;
     let there = py.detach(|| database.engine().snapshot()).map_err(from_engine)?.table(&table.name).is_ok();
     if there && table.exists == IfExists::Keep {
         return Ok(());

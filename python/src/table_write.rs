@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use trilith::engine::{Appender, ColumnDef, TableDef, TableName, WriteMode};
 
-use crate::error::from_engine;
+use crate::error::{from_database, from_engine};
 use crate::ingest::{Source, for_table, source};
 use crate::local_object::once;
 use crate::progress::Progress;
@@ -18,7 +18,7 @@ pub(crate) fn write(
     data: &Bound<'_, PyAny>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<u64> {
-    let appender = py.detach(|| database.engine().appender(name, mode)).map_err(from_engine)?;
+    let appender = py.detach(|| database.appender(name, mode)).map_err(from_database)?;
     let schema = appender.def().schema();
     let source = with_defaults(py, database, appender.def(), source(data, Some(&schema))?)?;
     append(py, appender, source, progress)

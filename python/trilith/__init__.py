@@ -29,6 +29,7 @@ from trilith.errors import (
 from trilith.operations import repair, restore
 from trilith.query import Query
 from trilith.table import Table
+from trilith.transaction import Savepoint, Transaction
 
 __version__ = "0.1.0"
 
@@ -53,7 +54,9 @@ __all__ = [
     "LimitExceeded",
     "NotFound",
     "Query",
+    "Savepoint",
     "Table",
+    "Transaction",
     "TrilithError",
     "Unsupported",
     "UpdateResult",

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Mapping, Sequence
-from types import FrameType, TracebackType
-from typing import Any, Self
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
-from trilith import _locals
 from trilith._native import Database as NativeDatabase
+from trilith._native import retry_delay
 from trilith._progress import Progress, reporter
-from trilith.documents import Collection
-from trilith.errors import Invalid, Unsupported
-from trilith.query import Query
+from trilith._statements import Statements
+from trilith.errors import Conflict, Invalid, Unsupported
 from trilith.table import Table, _unwrapped
+from trilith.transaction import Transaction
 
 IN_MEMORY = ":memory:"
 
-Params = Sequence[Any] | Mapping[str, Any]
+T = TypeVar("T")
 
 
 def connect(path: str | os.PathLike[str] = ":memory:", **options: Any) -> Database:
@@ -32,8 +32,12 @@ def connect(path: str | os.PathLike[str] = ":memory:", **options: Any) -> Databa
     return Database(path, **options)
 
 
-class Database:
+class Database(Statements):
     """An open database. Safe to share between threads; not across ``fork``.
+
+    Each object is one connection: after ``sql("BEGIN")`` all that is done through it, and through its tables and
+    collections, belongs to that transaction until ``sql("COMMIT")``, on whichever thread. Threads that want
+    transactions of their own use :meth:`transaction`, or ``connect()`` again.
 
     Args:
         path: a directory, or ``":memory:"`` for one that is gone when it is closed.
@@ -43,6 +47,8 @@ class Database:
             process), ``"group"`` (on disk, the default), ``"strict"`` (on disk, in a sync of its own).
         mmap: read files through a memory map.
         memory_limit: bytes that queries may hold before they spill, as a number or ``"4GB"``.
+        transaction_limit: bytes that the writes of one transaction may take, as a number or ``"1GB"``; 256 MiB when
+            None.
         threads: cores that a query uses; all when None.
         local_objects: let ``sql()`` find the caller's Arrow, pandas and polars variables by name.
 
@@ -52,7 +58,9 @@ class Database:
         NotFound: nothing is there and ``create`` is False.
     """
 
-    __slots__ = ("_local_objects", "_native", "_options")
+    __slots__ = ("_options",)
+
+    _native: NativeDatabase
 
     def __init__(
         self,
@@ -63,6 +71,7 @@ class Database:
         durability: str = "group",
         mmap: bool = True,
         memory_limit: int | str | None = None,
+        transaction_limit: int | str | None = None,
         threads: int | None = None,
         local_objects: bool = True,
     ) -> None:
@@ -73,6 +82,7 @@ class Database:
             "durability": durability,
             "mmap": mmap,
             "memory_limit": memory_limit,
+            "transaction_limit": transaction_limit,
             "threads": threads,
         }
         self._local_objects = local_objects
@@ -83,37 +93,44 @@ class Database:
         """The directory, or ``":memory:"``."""
         return self._native.path
 
-    def sql(self, query: str, params: Params | None = None) -> Query:
-        """Plan a query and return its lazy result; statements that write run at once.
+    def transaction(self, isolation: str = "snapshot", *, read_only: bool = False) -> Transaction:
+        """Begin a transaction: reads and writes of any tables and collections that commit together.
 
         Args:
-            query: SQL text. Values are best given as ``$1`` or ``$name``.
-            params: a list for ``$1, $2, ...`` or a dict for ``$name``. Arrays of one dimension are vectors.
+            isolation: ``"snapshot"``: it commits only if nobody changed a row that it writes; ``"serializable"``:
+                nor added, changed or removed a row that it read or would have read.
+            read_only: refuse writes; such a transaction never conflicts.
 
-        Names in ``query`` that are no tables of the database may name variables of the caller: pyarrow,
-        polars, pandas and duckdb objects, other queries, anything that speaks Arrow.
+        >>> import trilith
+        >>> db = trilith.connect(":memory:")
+        >>> _ = db.create_table("accounts", [{"id": 1, "left": 9}, {"id": 2, "left": 0}], primary_key="id")
+        >>> with db.transaction() as tx:
+        ...     _ = tx.sql("UPDATE accounts SET left = left - 4 WHERE id = 1")
+        ...     _ = tx.sql("UPDATE accounts SET left = left + 4 WHERE id = 2")
+        >>> db.sql("SELECT left FROM accounts ORDER BY id").fetchall()
+        [(5,), (4,)]
+        """
+        return Transaction(self._native.begin(isolation, read_only), self._local_objects)
+
+    def transact(self, work: Callable[[Transaction], T], retries: int = 10, isolation: str = "snapshot") -> T:
+        """Run ``work`` in a transaction and return what it returns; on :class:`Conflict` run it again.
+
+        Args:
+            work: gets the transaction. It may run several times, so it should have no effects outside of it.
+            retries: how many more times, with pauses at random that grow up to a tenth of a second.
+            isolation: as for :meth:`transaction`.
 
         Raises:
-            Invalid: the SQL cannot be understood or a type does not fit.
-            NotFound: a table or column does not exist.
+            Conflict: it was in conflict each time.
         """
-        return self._sql(query, params, sys._getframe(1))
-
-    def execute(self, query: str, params: Params | None = None) -> Query:
-        """Do the same as :meth:`sql`; the name that DB-API users look for."""
-        return self._sql(query, params, sys._getframe(1))
-
-    def table(self, name: str) -> Table:
-        """Return a table by its name, ``"items"`` or ``"schema.items"``.
-
-        Raises:
-            NotFound: it does not exist.
-        """
-        return Table(self._native.table(name))
-
-    def tables(self) -> list[str]:
-        """Return the names of all tables, sorted; those outside the schema ``public`` carry theirs."""
-        return self._native.tables()
+        for attempt in range(retries):
+            try:
+                with self.transaction(isolation) as tx:
+                    return work(tx)
+            except Conflict:
+                time.sleep(retry_delay(attempt))
+        with self.transaction(isolation) as tx:
+            return work(tx)
 
     def create_table(
         self,
@@ -157,10 +174,6 @@ class Database:
             NotFound: it does not exist and ``if_exists`` is False.
         """
         self._native.drop_table(name, if_exists)
-
-    def collection(self, name: str) -> Collection:
-        """Return a collection of documents; it is created with its first document."""
-        return Collection(self._native.collection(name))
 
     def flush(self) -> None:
         """Write what is in memory to files. Never needed for durability."""
@@ -217,10 +230,6 @@ class Database:
         """Close the database."""
         self.close()
 
-    def __contains__(self, name: object) -> bool:
-        """Tell whether there is a table of this name."""
-        return name in self.tables()
-
     def __repr__(self) -> str:
         """Show the path."""
         return f"<trilith database {self.path!r}>"
@@ -234,12 +243,6 @@ class Database:
         if self.path == IN_MEMORY:
             raise Unsupported("a database in memory cannot be pickled; give it a path")
         return (_reopen, (self.path, {**self._options, "local_objects": self._local_objects}))
-
-    def _sql(self, query: str, params: Params | None, caller: FrameType) -> Query:
-        objects: dict[str, Any] = {}
-        if self._local_objects and (unknown := self._native.unknown_tables(query)):
-            objects = _locals.arrow_variables(unknown, caller)
-        return Query(self._native.sql(query, params, {name: _unwrapped(value) for name, value in objects.items()}))
 
 
 def _reopen(path: str, options: dict[str, Any]) -> Database:

@@ -24,7 +24,7 @@ class Invalid(TrilithError, ValueError):
 
 
 class Conflict(TrilithError, RuntimeError):
-    """Another writer changed a row first. Run the statement again."""
+    """Another writer came first. Run the statement, or the whole transaction, again: see ``Database.transact``."""
 
 
 class Busy(TrilithError, TimeoutError):

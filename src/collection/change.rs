@@ -73,6 +73,16 @@ impl Collection {
         reach: Reach,
         change: impl Fn(&Value) -> Result<Value>,
     ) -> Result<UpdateResult> {
+        let watch = self.database.watch();
+        watch.settle(self.changed(filter, reach, change).await)
+    }
+
+    async fn changed(
+        &self,
+        filter: &Filter,
+        reach: Reach,
+        change: impl Fn(&Value) -> Result<Value>,
+    ) -> Result<UpdateResult> {
         for attempt in 0.. {
             let Some(source) = self.source()? else { break };
             let (mut keys, mut documents, mut matched) = (vec![], vec![], 0);
@@ -98,6 +108,11 @@ impl Collection {
     }
 
     async fn delete(&self, filter: &Filter, reach: Reach) -> Result<u64> {
+        let watch = self.database.watch();
+        watch.settle(self.deleted(filter, reach).await)
+    }
+
+    async fn deleted(&self, filter: &Filter, reach: Reach) -> Result<u64> {
         for attempt in 0.. {
             let Some(source) = self.source()? else { break };
             let batches = source.read(filter, reach).await?;

@@ -83,10 +83,15 @@ impl Collection {
     /// # Errors
     /// As [`Collection::insert_one`].
     pub fn insert_rows(&self, documents: &StructArray) -> Result<Vec<Value>> {
+        let watch = self.database.watch();
+        watch.settle(self.insert(documents))
+    }
+
+    fn insert(&self, documents: &StructArray) -> Result<Vec<Value>> {
         let (rows, ids) = rows_of(documents)?;
         self.database.check_open()?;
         self.create()?;
-        let mut appender = self.database.engine().appender(&self.name, WriteMode::Insert)?;
+        let mut appender = self.database.appender(&self.name, WriteMode::Insert)?;
         appender.write(&rows)?;
         appender.finish()?;
         Ok(ids)
@@ -158,6 +163,10 @@ impl Collection {
             defaults: std::collections::HashMap::new(),
         };
         self.database.engine().create_table(&spec, IfExists::Keep)?;
+        // A collection without documents is as good as none, so its table need not wait for the commit.
+        if let Some(transaction) = self.database.open_transaction() {
+            transaction.adopt(&self.name)?;
+        }
         Ok(())
     }
 

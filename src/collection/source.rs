@@ -13,7 +13,7 @@ use super::rows::DOC;
 use crate::database::Database;
 use crate::document::{Filter, ID};
 use crate::error::{Error, Result};
-use crate::query::session::Pinned;
+use crate::query::connection::Pinned;
 use crate::query::table::TrilithTable;
 use crate::query::types;
 use crate::runtime;
@@ -80,9 +80,9 @@ impl Source {
             return Ok(true);
         }
         batch.based_on(&self.pinned.snapshot);
-        match self.pinned.engine.commit(batch) {
+        match self.pinned.write(batch) {
             Err(error) if error.kind() == ErrorKind::Conflict && attempt < RETRIES_MAX => Ok(false),
-            outcome => Ok(outcome.map(|_| true)?),
+            outcome => Ok(outcome.map(|()| true)?),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider};
 
+use super::connection::Pinned;
 use super::schema::{LocalTables, TrilithSchema};
-use super::session::Pinned;
 use super::system::SystemSchema;
 
 /// Name of the one catalog.

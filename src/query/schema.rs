@@ -11,8 +11,8 @@ use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::error::Result;
 use trilith_engine::{Error as EngineError, TableName};
 
+use super::connection::Pinned;
 use super::passing;
-use super::session::Pinned;
 use super::table::TrilithTable;
 use crate::error::external;
 

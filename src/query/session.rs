@@ -7,16 +7,18 @@ use std::sync::Arc;
 
 use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::common::config::Dialect;
+use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::SessionConfig;
 use parking_lot::RwLock;
-use trilith_engine::{Engine, Snapshot};
 
 use super::catalog::{CATALOG, DEFAULT_SCHEMA, TrilithCatalogs};
+use super::connection::Pinned;
 use super::rules;
 use super::schema::LocalTables;
 use super::search::{NamedArguments, VectorSearch};
@@ -25,18 +27,8 @@ use super::write::TrilithPlanner;
 use crate::error::Result;
 use crate::options::Options;
 
-/// A snapshot and the engine it came from: what providers hold.
-#[derive(Clone)]
-pub struct Pinned {
-    /// Where writes go.
-    pub engine: Arc<Engine>,
-    /// What is read.
-    pub snapshot: Snapshot,
-}
-
 /// Makes session states.
 pub struct Sessions {
-    engine: Arc<Engine>,
     base: RwLock<SessionState>,
 }
 
@@ -45,7 +37,7 @@ impl Sessions {
     ///
     /// # Errors
     /// When the folder for temporary files cannot be used or a function cannot be registered.
-    pub fn new(engine: Arc<Engine>, options: &Options) -> Result<Self> {
+    pub fn new(options: &Options) -> Result<Self> {
         let builder = SessionStateBuilder::new()
             .with_config(config(options))
             .with_runtime_env(Arc::new(runtime_env(options)?))
@@ -57,29 +49,26 @@ impl Sessions {
             .with_physical_optimizer_rules(rules::physical())
             .with_relation_planners(vec![Arc::new(NamedArguments)])
             .build();
-        Ok(Self { engine, base: RwLock::new(base) })
+        Ok(Self { base: RwLock::new(base) })
     }
 
-    /// A state over the newest snapshot.
-    ///
-    /// # Errors
-    /// When the engine is closed.
-    pub fn state(&self, locals: LocalTables) -> Result<(Pinned, SessionState)> {
-        let pinned = Pinned { engine: Arc::clone(&self.engine), snapshot: self.engine.snapshot()? };
+    /// A state over a snapshot.
+    #[must_use]
+    pub fn state(&self, pinned: &Pinned, locals: LocalTables) -> SessionState {
         let mut state = self.base.read().clone();
         let search = VectorSearch::new(pinned.clone(), Arc::clone(&locals), None);
         state.register_udtf(VectorSearch::NAME, Arc::new(search));
         state.register_catalog_list(Arc::new(TrilithCatalogs::new(pinned.clone(), locals)));
         state.mark_start_execution();
-        Ok((pinned, state))
+        state
     }
 
-    /// The newest snapshot.
+    /// The result of a statement that has none and reads nothing.
     ///
     /// # Errors
-    /// When the engine is closed.
-    pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(self.engine.snapshot()?)
+    /// Never in practice: the plan is empty.
+    pub fn nothing(&self) -> Result<DataFrame> {
+        Ok(DataFrame::new(self.base.read().clone(), LogicalPlanBuilder::empty(false).build()?))
     }
 
     /// True when names without quotes are read in lower case.

@@ -19,8 +19,8 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use trilith_engine::{ROW_ID, TableView};
 
+use super::connection::Pinned;
 use super::scan;
-use super::session::Pinned;
 use super::write::{Change, TableSink};
 
 /// A table at one snapshot.

@@ -12,7 +12,7 @@ use super::session::{Session, output_error};
 use super::statements;
 use crate::error::Result;
 
-const FIRST: &str = "trilith> ";
+/// Before lines that go on with a statement.
 const NEXT: &str = "    ...> ";
 
 /// Reads and runs lines until the end of input or `\q`.
@@ -36,7 +36,7 @@ pub(super) fn run(session: &mut Session, console: &mut Console<'_>) -> Result<i3
 fn lines(editor: &mut DefaultEditor, session: &mut Session, console: &mut Console<'_>) -> Result<()> {
     let mut pending = String::new();
     loop {
-        let prompt = if statements::is_blank(&pending) { FIRST } else { NEXT };
+        let prompt = if statements::is_blank(&pending) { session.prompt() } else { NEXT };
         let line = match editor.readline(prompt) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => {

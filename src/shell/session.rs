@@ -63,6 +63,15 @@ impl Session {
         self.database.close()
     }
 
+    /// What stands before a statement; as in psql, `*` means an open transaction and `!` a failed one.
+    pub(super) fn prompt(&self) -> &'static str {
+        match self.database.open_transaction() {
+            None => "trilith> ",
+            Some(transaction) if transaction.has_failed() => "trilith!> ",
+            Some(_) => "trilith*> ",
+        }
+    }
+
     /// Runs the statements of a file.
     pub(super) fn file(&mut self, path: &Path, console: &mut Console<'_>) -> Result<()> {
         let text = std::fs::read_to_string(path)

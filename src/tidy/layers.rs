@@ -54,6 +54,7 @@ const ROOT: Crate = Crate {
         ("database", &["error", "options", "runtime", "document", "query", "table", "collection"]),
         ("table", &["error", "options", "runtime", "query", "database"]),
         ("collection", &["error", "options", "runtime", "document", "query", "database"]),
+        ("transaction", &["error", "runtime", "database", "table", "collection"]),
         ("shell", &["error", "options", "runtime", "database"]),
         ("tidy", &[]),
     ],

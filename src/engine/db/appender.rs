@@ -16,7 +16,8 @@ use super::conform::conform;
 use super::core::Core;
 use super::maintenance::record_files;
 use super::recent::Written;
-use super::transaction::Transaction;
+use super::stamp::stamp;
+use super::transaction::{Pledge, Transaction};
 use super::view::TableView;
 use crate::common::{Error, Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
@@ -49,16 +50,6 @@ pub struct Appender {
     transaction: Option<Pledge>,
 }
 
-/// A write of a transaction that is not complete: dropped as it is, the transaction has failed.
-#[derive(Debug)]
-struct Pledge(Option<Arc<Transaction>>);
-
-impl Drop for Pledge {
-    fn drop(&mut self) {
-        self.0.take().inspect(|transaction| transaction.fail());
-    }
-}
-
 impl Appender {
     pub(super) fn new(core: Arc<Core>, name: &TableName, mode: WriteMode) -> Result<Self> {
         core.check_writable()?;
@@ -73,7 +64,7 @@ impl Appender {
         mode: WriteMode,
         transaction: Arc<Transaction>,
     ) -> Result<Self> {
-        Ok(Self { transaction: Some(Pledge(Some(transaction))), ..Self::to(core, table, mode)? })
+        Ok(Self { transaction: Some(Pledge::new(transaction)), ..Self::to(core, table, mode)? })
     }
 
     fn to(core: Arc<Core>, table: Arc<TableState>, mode: WriteMode) -> Result<Self> {
@@ -134,8 +125,7 @@ impl Appender {
         if self.held_bytes <= max {
             return Ok(());
         }
-        let what =
-            "an append within a transaction, in bytes (append outside of it, or raise transaction_bytes)";
+        let what = "an append within a transaction, in bytes (append outside of it, or open the database with a higher limit)";
         Err(Error::Limit { what: what.into(), got: self.held_bytes as u64, max: max as u64 })
     }
 
@@ -144,11 +134,8 @@ impl Appender {
     /// # Errors
     /// `AlreadyExists` for a duplicate key in insert mode; otherwise as a commit. Nothing was written then.
     pub fn finish(mut self) -> Result<u64> {
-        if let Some(mut pledge) = self.transaction.take() {
-            if let (Some(batch), Some(transaction)) = (self.batch()?, &pledge.0) {
-                transaction.write(batch)?;
-            }
-            pledge.0 = None;
+        if let Some(pledge) = self.transaction.take() {
+            pledge.keep(self.batch()?)?;
         } else if self.runs.is_empty() && self.output.is_none() {
             self.commit_through_log()?;
         } else {
@@ -403,25 +390,4 @@ pub(super) fn live_keys_in(memtable: &MemTable, files: &[Arc<TableFile>]) -> Res
         }
     }
     Ok(found)
-}
-
-/// The files as of commit `seq`, which is known only now.
-fn stamp(
-    core: &Core,
-    table: &TableDef,
-    files: Vec<Arc<TableFile>>,
-    seq: SeqNo,
-) -> Result<Vec<Arc<TableFile>>> {
-    let mut stamped = Vec::with_capacity(files.len());
-    for file in files {
-        let info = SstInfo { min_seq: seq, max_seq: seq, ..file.info().clone() };
-        let opened = core.open_files(table, vec![info])?.remove(0);
-        let deletes = file.deletes()?;
-        stamped.push(if deletes.is_empty() {
-            opened
-        } else {
-            Arc::new(opened.with_bitmap((**deletes).clone()))
-        });
-    }
-    Ok(stamped)
 }

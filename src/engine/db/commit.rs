@@ -111,7 +111,12 @@ impl Core {
     /// Checks one batch, logs it and pushes it into the memtables, invisible as yet.
     fn write(&self, writer: &mut Writer, batch: &WriteBatch) -> Result<SeqNo> {
         let state = Arc::clone(&self.published.load().state);
-        let tables = batch.ops.iter().map(|op| current_table(&state, op)).collect::<Result<Vec<_>>>()?;
+        let tables = batch.ops.iter().map(|op| current_table(&state, op)).collect::<Result<Vec<_>>>();
+        let tables = tables.map_err(|error| match (error, &batch.claim) {
+            // The transaction had seen the table; when it runs again, it will see that it is gone.
+            (Error::NotFound { name, .. }, Some(_)) => Error::Conflict { table: name },
+            (error, _) => error,
+        })?;
         let sure = match &batch.claim {
             Some(claim) => !self.check_claim(claim, &state)?.unsure,
             None => false,

@@ -26,6 +26,7 @@ mod repair;
 mod replay;
 mod scan;
 mod snapshot;
+mod stamp;
 mod transaction;
 mod vacuum;
 mod view;

@@ -72,16 +72,31 @@ impl ChunkKeys {
 /// One entry's bookkeeping.
 #[derive(Debug)]
 pub struct Entry {
-    /// The entry of the same key that it supersedes, or [`LIVE`].
-    pub previous: u32,
+    previous: AtomicU32,
     superseded_by: AtomicU32,
 }
 
+impl Default for Entry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Entry {
-    /// A newest entry.
+    /// The newest entry of a key that had none.
     #[must_use]
-    pub fn new(previous: u32) -> Self {
-        Self { previous, superseded_by: AtomicU32::new(LIVE) }
+    pub fn new() -> Self {
+        Self { previous: AtomicU32::new(LIVE), superseded_by: AtomicU32::new(LIVE) }
+    }
+
+    /// The entry of the same key that it supersedes, or [`LIVE`].
+    #[must_use]
+    pub fn previous(&self) -> u32 {
+        self.previous.load(Ordering::Acquire)
+    }
+
+    pub(super) fn follow(&self, previous: u32) {
+        self.previous.store(previous, Ordering::Release);
     }
 
     /// The entry that supersedes this one, or [`LIVE`].
@@ -144,7 +159,7 @@ impl Chunk {
         let batches: Vec<&RecordBatch> = parts.iter().filter_map(|part| part.rows.as_ref()).collect();
         let keys: Vec<&ChunkKeys> = parts.iter().map(|part| &part.keys).collect();
         let copy = |entry: &Entry| Entry {
-            previous: entry.previous,
+            previous: AtomicU32::new(entry.previous()),
             superseded_by: AtomicU32::new(entry.superseded_by()),
         };
         Ok(Self {

@@ -110,43 +110,31 @@ impl MemTable {
             ChunkKeys::RowIds(_) => size_of::<u64>() * keys.len(),
         };
         self.bytes.fetch_add(column_bytes + key_bytes + size_of::<Entry>() * keys.len(), Ordering::Relaxed);
-        let entries = self.link(start, &keys, rows.is_some())?;
-        self.chunks.write().push(Arc::new(Chunk {
-            start,
-            rows,
-            keys,
-            entries,
-            commits: vec![(0, seq)],
-            fresh,
-        }));
+        let entries = std::iter::repeat_with(Entry::new).take(keys.len()).collect();
+        let chunk = Arc::new(Chunk { start, rows, keys, entries, commits: vec![(0, seq)], fresh });
+        // Before the index names its entries: a reader that meets one must find the entry before it.
+        self.chunks.write().push(Arc::clone(&chunk));
+        self.link(&chunk)?;
         self.merge_small_chunks()
     }
 
     /// Makes each key's entry the newest and marks the ones superseded.
-    fn link(&self, start: u32, keys: &ChunkKeys, rows: bool) -> Result<Vec<Entry>> {
-        let fresh_row_ids = rows && !self.keyed;
-        let mut entries: Vec<Entry> = Vec::with_capacity(keys.len());
-        let chunks = self.chunks.read();
-        for i in 0..keys.len() {
-            let number = start + i as u32;
-            let previous = if fresh_row_ids { None } else { self.replace(&chunks, keys, i, number)? };
-            match previous {
-                Some(older) if older >= start => entries[(older - start) as usize].supersede(number),
-                Some(older) => {
-                    if let Some((chunk, offset)) = locate(&chunks, older) {
-                        chunk.entries[offset].supersede(number);
-                    }
-                }
-                None => {}
-            }
-            entries.push(Entry::new(previous.unwrap_or(LIVE)));
+    fn link(&self, chunk: &Chunk) -> Result<()> {
+        if chunk.rows.is_some() && !self.keyed {
+            return Ok(());
         }
-        Ok(entries)
-    }
-
-    fn replace(&self, chunks: &[Arc<Chunk>], keys: &ChunkKeys, i: usize, number: u32) -> Result<Option<u32>> {
-        let indexed = keys.with(i, |key| self.index.replace(key, number))?;
-        Ok(indexed.max(keys.row_id(i).and_then(|id| entry_of(chunks, id))))
+        let chunks = self.chunks.read();
+        for (i, entry) in chunk.entries.iter().enumerate() {
+            let number = chunk.start + i as u32;
+            let older = chunk.keys.with(i, |key| self.index.newest(key));
+            let older = older.max(chunk.keys.row_id(i).and_then(|id| entry_of(&chunks, id)));
+            older.inspect(|older| entry.follow(*older));
+            chunk.keys.with(i, |key| self.index.replace(key, number))?;
+            if let Some((chunk, offset)) = older.and_then(|older| locate(&chunks, older)) {
+                chunk.entries[offset].supersede(number);
+            }
+        }
+        Ok(())
     }
 
     /// The newest entry of `key` below `limit`.
@@ -226,7 +214,7 @@ fn below(chunks: &[Arc<Chunk>], mut entry: u32, limit: u32) -> Option<Found> {
         if entry < limit {
             return Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) });
         }
-        entry = chunk.entries[offset].previous;
+        entry = chunk.entries[offset].previous();
     }
     None
 }

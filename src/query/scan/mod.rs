@@ -5,6 +5,7 @@
 //! reading. A filter only ever skips batches here; DataFusion filters the rows.
 
 mod exec;
+mod key_range;
 mod lookup;
 mod outputs;
 mod plan;

@@ -15,6 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use trilith_engine::{ScanPart, TableView};
 
 use super::exec::ScanExec;
+use super::key_range::key_range;
 use super::lookup::LookupExec;
 use super::prune;
 use crate::error::external;
@@ -80,7 +81,8 @@ pub(crate) fn plan(state: &dyn Session, request: &Request<'_>) -> Result<Arc<dyn
     {
         return Ok(Arc::new(lookup));
     }
-    let parts = request.view.parts().map_err(external)?;
+    let range = key_range(request.view.def(), request.filters);
+    let parts = request.view.within(range).parts().map_err(external)?;
     let all = units(&parts);
     let batches_total = all.len();
     let mut kept = pruned(state, request, &parts, all)?;

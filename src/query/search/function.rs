@@ -24,9 +24,9 @@ use trilith_udfs::vector;
 
 use super::arguments::Arguments;
 use crate::error::external;
+use crate::query::connection::Pinned;
 use crate::query::scan::pushdown;
 use crate::query::schema::LocalTables;
-use crate::query::session::Pinned;
 use crate::query::table::TrilithTable;
 
 /// Name of the function.

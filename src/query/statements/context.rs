@@ -13,9 +13,10 @@ use trilith_engine::Engine;
 
 use super::Call;
 use crate::error::Result;
+use crate::query::connection::Pinned;
 use crate::query::parse;
 use crate::query::search::VectorSearch;
-use crate::query::session::{Pinned, Sessions};
+use crate::query::session::Sessions;
 
 /// One attempt at one statement.
 pub(super) struct Context<'a> {
@@ -27,7 +28,8 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(sessions: &'a Sessions, call: &'a Call) -> Result<Self> {
-        let (pinned, mut state) = sessions.state(Arc::clone(&call.locals))?;
+        let pinned = call.connection.pin()?;
+        let mut state = sessions.state(&pinned, Arc::clone(&call.locals));
         let search = VectorSearch::new(pinned.clone(), Arc::clone(&call.locals), call.params.clone());
         state.register_udtf(VectorSearch::NAME, Arc::new(search));
         Ok(Self { sessions, pinned, state, call })

@@ -10,6 +10,7 @@ pub(crate) mod copy;
 mod create_table;
 mod delete;
 mod drop;
+mod effects;
 mod explain;
 mod identity;
 mod insert;
@@ -17,9 +18,12 @@ mod literals;
 mod on_conflict;
 mod settings;
 mod target;
+mod transaction;
 mod truncate;
 mod unknown;
 mod update;
+
+use std::sync::Arc;
 
 use datafusion::common::ParamValues;
 use datafusion::dataframe::DataFrame;
@@ -29,7 +33,9 @@ use datafusion::sql::sqlparser::ast::{SchemaName, Statement as Ast};
 use trilith_engine::ErrorKind;
 
 use self::context::Context;
+use self::effects::{changes_something, definition};
 pub(crate) use self::unknown::unknown_tables;
+use super::connection::Connection;
 use super::parse::{self, Statement};
 use super::schema::LocalTables;
 use super::session::Sessions;
@@ -42,6 +48,7 @@ const RETRIES_MAX: usize = 8;
 #[derive(Clone)]
 pub(crate) struct Call {
     pub sql: String,
+    pub connection: Arc<Connection>,
     pub params: Option<ParamValues>,
     pub locals: LocalTables,
 }
@@ -63,11 +70,34 @@ pub(crate) async fn run(sessions: &Sessions, call: Call) -> Result<DataFrame> {
 }
 
 async fn run_one(sessions: &Sessions, call: &Call, statement: Statement) -> Result<DataFrame> {
+    if let Statement::Sql(sql) = &statement
+        && let SqlStatement::Statement(ast) = sql.as_ref()
+        && transaction::run(&call.connection, ast)?
+    {
+        return sessions.nothing();
+    }
+    match changes_something(&statement) {
+        true => {
+            let watch = call.connection.watch();
+            watch.settle(attempt(sessions, call, statement).await)
+        }
+        false => attempt(sessions, call, statement).await,
+    }
+}
+
+/// Runs a statement, again when it lost a race. In a transaction it reads the same snapshot each time.
+async fn attempt(sessions: &Sessions, call: &Call, statement: Statement) -> Result<DataFrame> {
     let mut attempt = 0;
     loop {
         let context = Context::new(sessions, call)?;
         match Box::pin(dispatch(&context, statement.clone())).await {
-            Err(error) if error.kind() == ErrorKind::Conflict && attempt < RETRIES_MAX => attempt += 1,
+            Err(error)
+                if error.kind() == ErrorKind::Conflict
+                    && attempt < RETRIES_MAX
+                    && call.connection.transaction().is_none() =>
+            {
+                attempt += 1;
+            }
             outcome => return outcome,
         }
     }
@@ -103,6 +133,9 @@ async fn sql_statement(context: &Context<'_>, statement: SqlStatement) -> Result
 async fn ast_statement(context: &Context<'_>, ast: Ast) -> Result<DataFrame> {
     if let Some(plan) = write_plan(context, &ast).await? {
         return context.execute(plan).await;
+    }
+    if let Some(what) = definition(&ast) {
+        context.call.connection.refuse_within(what)?;
     }
     match ast {
         Ast::CreateTable(create) => create_table::run(context, create).await,
@@ -144,10 +177,6 @@ fn refused(ast: &Ast) -> Error {
         Ast::CreateView(_) => ("CREATE VIEW", "use WITH, or CREATE TABLE ... AS SELECT"),
         Ast::CreateIndex(_) => ("CREATE INDEX", "exact search and key lookups need no index"),
         Ast::Merge(_) => ("MERGE", "use INSERT ... ON CONFLICT, UPDATE ... FROM and DELETE ... USING"),
-        Ast::StartTransaction { .. } | Ast::Commit { .. } | Ast::Rollback { .. } | Ast::Savepoint { .. } => (
-            "a transaction over several statements",
-            "each statement commits by itself, wholly or not at all",
-        ),
         Ast::Prepare { .. } | Ast::Execute { .. } | Ast::Deallocate { .. } => {
             ("PREPARE", "pass parameters with the statement: $1, $2 or $name")
         }

@@ -6,8 +6,8 @@ use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray,
 use datafusion::error::Result;
 use trilith_engine::{ColumnDef, TableDef};
 
+use crate::query::connection::Pinned;
 use crate::query::passing;
-use crate::query::session::Pinned;
 use crate::query::types::sql_name;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {

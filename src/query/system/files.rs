@@ -6,7 +6,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use datafusion::error::Result;
 use trilith_engine::FileInfo;
 
-use crate::query::session::Pinned;
+use crate::query::connection::Pinned;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
     let files = pinned.engine.files();

@@ -15,7 +15,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
 use datafusion::error::Result;
 
-use super::session::Pinned;
+use super::connection::Pinned;
 
 type Describe = fn(&Pinned) -> Result<RecordBatch>;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::error::Result;
 
-use crate::query::session::Pinned;
+use crate::query::connection::Pinned;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
     let options = pinned.engine.options();
@@ -20,6 +20,11 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
             "direct_append_bytes",
             options.direct_append_bytes.to_string(),
             "Bytes above which an append skips the log",
+        ),
+        (
+            "transaction_bytes",
+            options.transaction_bytes.to_string(),
+            "Bytes that the writes of one transaction may take",
         ),
         ("batch_rows", options.batch_rows.to_string(), "Rows of one batch in a file"),
         ("file_bytes", options.file_bytes.to_string(), "Bytes at which a new file is started"),

@@ -8,8 +8,8 @@ use datafusion::error::Result;
 use trilith_engine::{TableDef, TableName};
 
 use crate::error::external;
+use crate::query::connection::Pinned;
 use crate::query::passing;
-use crate::query::session::Pinned;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
     let mut tables = pinned.snapshot.tables();

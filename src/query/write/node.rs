@@ -14,7 +14,7 @@ use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalN
 use trilith_engine::TableDef;
 
 use super::Change;
-use crate::query::session::Pinned;
+use crate::query::connection::Pinned;
 
 /// Writes the rows of its input to a table and returns their number.
 #[derive(Clone)]

@@ -25,7 +25,7 @@ use trilith_engine::{Appender, Error as EngineError, TableDef, WriteBatch, Write
 use super::Change;
 use super::keys::{self, KeySet};
 use crate::error::external;
-use crate::query::session::Pinned;
+use crate::query::connection::Pinned;
 
 /// Writes rows to one table.
 pub(crate) struct TableSink {
@@ -43,7 +43,7 @@ impl TableSink {
     }
 
     async fn append(&self, mode: WriteMode, mut rows: SendableRecordBatchStream) -> Result<u64> {
-        let mut appender = self.pinned.engine.appender(&self.table.name, mode).map_err(external)?;
+        let mut appender = self.pinned.appender(&self.table.name, mode).map_err(external)?;
         while let Some(batch) = rows.try_next().await? {
             appender.write(&batch).map_err(external)?;
         }
@@ -54,8 +54,7 @@ impl TableSink {
     async fn append_missing(&self, mut rows: SendableRecordBatchStream) -> Result<u64> {
         let view = self.pinned.snapshot.table(&self.table.name).map_err(external)?;
         let mut seen = KeySet::new(&self.table)?;
-        let mut appender =
-            self.pinned.engine.appender(&self.table.name, WriteMode::Insert).map_err(external)?;
+        let mut appender = self.pinned.appender(&self.table.name, WriteMode::Insert).map_err(external)?;
         while let Some(batch) = rows.try_next().await? {
             let keys = self.table.key_arrays(&batch);
             let fresh = seen.insert(&keys)?;
@@ -96,7 +95,7 @@ impl TableSink {
         commit.based_on(&self.pinned.snapshot);
         let count = apply(self, &batches, &mut commit)?;
         if count > 0 {
-            self.pinned.engine.commit(commit).map_err(external)?;
+            self.pinned.write(commit).map_err(external)?;
         }
         Ok(count)
     }

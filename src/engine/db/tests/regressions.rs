@@ -56,6 +56,32 @@ fn operations_of_one_batch_see_each_other() {
 }
 
 #[test]
+fn a_row_is_found_while_it_is_being_replaced() {
+    let engine = Engine::in_memory(small()).unwrap();
+    upsert(&engine, &[(1, "x")]);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = || {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let view = engine.snapshot().unwrap().table(&TableName::public("t")).unwrap();
+                let found = || view.get(&key(1), None).unwrap().map(|row| row.column(1).to_data());
+                let first = found();
+                assert!(first.is_some() && first == found());
+            }
+        };
+        let readers: Vec<_> = (0..3).map(|_| scope.spawn(reader)).collect();
+        let many: Vec<(i64, String)> = (0..40).map(|id| (id % 3, format!("v{id}"))).collect();
+        for round in 0..200 {
+            let pairs: Vec<(i64, &str)> =
+                many.iter().skip(round % 7).map(|(id, text)| (*id, &**text)).collect();
+            upsert(&engine, &pairs);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
+}
+
+#[test]
 fn deleting_nothing_does_nothing() {
     let engine = Engine::in_memory(small()).unwrap();
     for _ in 0..20 {

@@ -367,7 +367,7 @@ fn a_table_made_after_it_began_can_be_adopted() {
     let mut lost = WriteBatch::new();
     lost.upsert(&late, &rows(&[(2, "own")])).unwrap();
     tx.write(lost).unwrap();
-    assert_eq!(kind(tx.commit()), ErrorKind::NotFound);
+    assert_eq!(kind(tx.commit()), ErrorKind::Conflict);
 }
 
 #[test]

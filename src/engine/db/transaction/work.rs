@@ -147,8 +147,7 @@ impl Work {
         if got <= max {
             return Ok(());
         }
-        let what =
-            "the writes of a transaction, in bytes (commit in smaller steps, or raise transaction_bytes)";
+        let what = "the writes of a transaction, in bytes (commit in smaller steps, or open the database with a higher limit of them)";
         Err(Error::Limit { what: what.into(), got, max })
     }
 

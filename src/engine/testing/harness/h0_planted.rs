@@ -2,16 +2,17 @@
 
 use crate::planted::Bug;
 use crate::report::{Budget, Report, Verdict};
-use crate::{h1_crash, h2_faults, h6_flips, h19_repair};
+use crate::{h1_crash, h2_faults, h6_flips, h10_history, h19_repair};
 
 type Hunt = fn(&Budget, Option<Bug>) -> Report;
 
-const HUNTS: [(&str, Hunt, Bug); 5] = [
+const HUNTS: [(&str, Hunt, Bug); 6] = [
     ("h1", h1_crash::crash_states, Bug::SkipFolderSync),
     ("h1", h1_crash::crash_states, Bug::SkipFileSync),
     ("h1", h1_crash::crash_states, Bug::FlipOnWrite),
     ("h2", h2_faults::faults, Bug::HideFailedSync),
     ("h2", h2_faults::faults, Bug::HideFailedWrite),
+    ("h10", h10_history::histories, Bug::SkipFileSync),
 ];
 
 /// Runs the harness. A hunt ends with its find, so a long time is not spent, but on a slow machine.
@@ -35,6 +36,11 @@ pub fn harness(budget: &Budget) -> Report {
         Verdict::Survived
     } else {
         Verdict::Wrong("h19 does not notice a row that is gone and not declared".into())
+    });
+    report.count(if h10_history::notices_weak_isolation(budget.seed) {
+        Verdict::Survived
+    } else {
+        Verdict::Wrong("h10 does not notice transactions that are not as isolated as they say".into())
     });
     report
 }

@@ -46,6 +46,11 @@ pub(crate) enum Format {
 }
 
 impl CopyStatement {
+    /// True when it writes to a table, false when it writes to a file.
+    pub(crate) fn reads_file(&self) -> bool {
+        matches!(self.direction, Direction::From)
+    }
+
     /// The option of this name.
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

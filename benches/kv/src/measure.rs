@@ -55,7 +55,10 @@ impl Table {
                 self.rounds.iter().map(|round| per_op(round[at]) / per_op(round[0])).collect();
             let (nanos, ratio) = (median(&mut nanos), median(&mut ratios));
             let spread = format!("{:.2} to {:.2}", ratios[0], ratios[ratios.len() - 1]);
-            println!("{:<28} {store:<8} {nanos:>12.0} ns/op  ours is {ratio:>7.2} x as fast ({spread})", self.work);
+            println!(
+                "{:<28} {store:<8} {nanos:>12.0} ns/op  ours is {ratio:>7.2} x as fast ({spread})",
+                self.work
+            );
         }
     }
 }

@@ -1,9 +1,10 @@
 //! LMDB through heed: a copy-on-write B-tree in a memory map. `buffered` is MDB_NOSYNC.
 
+use std::ops::Bound;
 use std::path::Path;
 
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn};
 
 use super::{Level, Outcome, Reader, Store, Visit};
 use crate::data::{KEY, Rows};
@@ -12,7 +13,7 @@ const MAP_BYTES: usize = 64 << 30;
 
 pub struct Lmdb {
     env: Env,
-    rows: Database<Bytes, Bytes>,
+    rows: Database<'static, Bytes, Bytes>,
 }
 
 impl Lmdb {
@@ -26,9 +27,10 @@ impl Lmdb {
         };
         // SAFETY: nobody else has this file open, and a lost benchmark file harms nobody.
         let env = unsafe { options.flags(flags | EnvFlags::NO_READ_AHEAD).open(path)? };
-        let mut create = env.write_txn()?;
-        let rows = env.create_database(&mut create, None)?;
-        create.commit()?;
+        let made = env.create_databases_and_commit(env.write_txn()?, |opener, write| {
+            opener.create_database(write, None).map(CommitOrAbort::<_, ()>::Commit)
+        })?;
+        let rows = made.commit().ok_or("the table of LMDB was not made")?;
         Ok(Self { env, rows })
     }
 }
@@ -49,7 +51,8 @@ impl Store for Lmdb {
     }
 
     fn read(&self, work: &mut dyn FnMut(&dyn Reader) -> Outcome) -> Outcome {
-        work(&Moment { rows: self.rows, txn: &self.env.read_txn()? })
+        let txn = self.env.read_txn()?;
+        work(&Moment { rows: self.rows, txn: &txn })
     }
 
     fn settle(&self) -> Outcome {
@@ -57,12 +60,12 @@ impl Store for Lmdb {
     }
 }
 
-struct Moment<'a, T> {
-    rows: Database<Bytes, Bytes>,
-    txn: &'a RoTxn<'a, T>,
+struct Moment<'a> {
+    rows: Database<'static, Bytes, Bytes>,
+    txn: &'a RoTxn<'a>,
 }
 
-impl<T> Reader for Moment<'_, T> {
+impl Reader for Moment<'_> {
     fn get(&self, key: &[u8; KEY], visit: Visit) -> Outcome<bool> {
         let found = self.rows.get(self.txn, key)?;
         if let Some(value) = found {
@@ -78,8 +81,10 @@ impl<T> Reader for Moment<'_, T> {
             Ok(())
         };
         if reverse {
-            return self.rows.rev_range(self.txn, &(..=from))?.take(limit).try_for_each(&mut show);
+            let range = (Bound::Unbounded, Bound::Included(from));
+            return self.rows.rev_range(self.txn, &range)?.take(limit).try_for_each(&mut show);
         }
-        self.rows.range(self.txn, &(from..))?.take(limit).try_for_each(&mut show)
+        let range = (Bound::Included(from), Bound::Unbounded);
+        self.rows.range(self.txn, &range)?.take(limit).try_for_each(&mut show)
     }
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, IteratorMode, Options, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, Direction, IteratorMode, Options, WriteBatch,
+    WriteOptions,
 };
 
 use super::{Level, Outcome, Reader, Store, Visit};
@@ -40,7 +41,7 @@ impl Store for Rocks {
         for (key, value) in rows.iter() {
             batch.put(key, value);
         }
-        Ok(self.db.write_opt(&batch, &self.write_options())?)
+        Ok(self.db.write_opt(batch, &self.write_options())?)
     }
 
     fn put_one(&self, key: &[u8; KEY], value: &[u8]) -> Outcome {

@@ -9,7 +9,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use trilith_engine::{
-    Durability, Engine, IfExists, KeyRange, Options, TableDef, TableName, TableSpec, TableView, WriteBatch, WriteMode,
+    Durability, Engine, IfExists, KeyRange, Options, TableDef, TableName, TableSpec, TableView, WriteBatch,
+    WriteMode,
 };
 
 use super::{Level, Outcome, Reader, Store, Visit};

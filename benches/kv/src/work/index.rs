@@ -57,7 +57,9 @@ pub fn index(sizes: &Sizes) -> Outcome {
     let keys: Vec<[u8; KEY]> = (0..KEYS).map(key).collect();
     let works: [(&str, fn(&dyn Index, &[[u8; KEY]]) -> Outcome<u64>); 3] = [
         ("index: 400 k random inserts", |_, _| Ok(0)),
-        ("index: random lookups", |index, keys| Ok(keys.iter().filter_map(|key| index.newest(key)).map(u64::from).sum())),
+        ("index: random lookups", |index, keys| {
+            Ok(keys.iter().filter_map(|key| index.newest(key)).map(u64::from).sum())
+        }),
         ("index: walk in order", |index, _| Ok(index.walk())),
     ];
     for (at, (work, play)) in works.into_iter().enumerate() {

@@ -56,10 +56,19 @@ pub fn ycsb(sizes: &Sizes) -> Outcome {
     Ok(())
 }
 
-fn play(store: &dyn Store, rows: &mut u64, mix: &Mix, zipf: &Zipf, sizes: &Sizes, seed: u64) -> Outcome<Turn> {
+fn play(
+    store: &dyn Store,
+    rows: &mut u64,
+    mix: &Mix,
+    zipf: &Zipf,
+    sizes: &Sizes,
+    seed: u64,
+) -> Outcome<Turn> {
     let mut dice = SmallRng::seed_from_u64(seed);
     let (mut sum, mut clock) = (0u64, Clock::default());
-    clock.time(|| (0..sizes.ops).try_for_each(|_| step(store, rows, mix, zipf, sizes, (&mut dice, &mut sum))))?;
+    clock.time(|| {
+        (0..sizes.ops).try_for_each(|_| step(store, rows, mix, zipf, sizes, (&mut dice, &mut sum)))
+    })?;
     Ok(Turn { took: clock.0, ops: sizes.ops, checksum: sum })
 }
 

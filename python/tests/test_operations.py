@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+
 import trilith
 
 
@@ -22,11 +23,13 @@ def total(path):
 
 def test_a_backup_is_a_database_and_comes_back(shop, tmp_path):
     first = shop.backup(tmp_path / "copy")
-    assert first["linked"] > 0 and first["copied"] == 0
+    assert first["linked"] > 0
+    assert first["copied"] == 0
     shop.table("items").delete("id >= 9000")
     seen = []
     second = shop.backup(str(tmp_path / "copy"), copy=True, progress=lambda *now: seen.append(now))
-    assert second["reused"] > 0 and seen[-1][0] == seen[-1][1]
+    assert second["reused"] > 0
+    assert seen[-1][0] == seen[-1][1]
     assert total(tmp_path / "copy") == (9000, sum(range(9000)) * 0.5)
     trilith.restore(tmp_path / "copy", tmp_path / "back", progress=False)
     assert total(tmp_path / "back") == total(tmp_path / "copy")
@@ -59,26 +62,28 @@ def test_a_backup_is_one_commit_while_a_writer_runs(shop, tmp_path):
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        for round in range(3):
-            shop.backup(tmp_path / f"copy{round}")
+        for turn in range(3):
+            shop.backup(tmp_path / f"copy{turn}")
     finally:
         done.set()
         writer.join()
-    for round in range(3):
-        rows, price = total(tmp_path / f"copy{round}")
-        assert rows % 2 == 0 and price == sum(range(10_000)) * 0.5
+    for turn in range(3):
+        rows, price = total(tmp_path / f"copy{turn}")
+        assert rows % 2 == 0
+        assert price == sum(range(10_000)) * 0.5
 
 
 def test_repair_declares_what_is_lost(shop, tmp_path):
     shop.flush()
     shop.close()
     data = max(pathlib.Path(shop.path).glob("sst/*.arrow"), key=lambda path: path.stat().st_size)
-    with open(data, "r+b") as file:
+    with data.open("r+b") as file:
         file.seek(data.stat().st_size // 2)
         file.write(b"damage")
     report = trilith.repair(shop.path, tmp_path / "mended")
     (lost,) = report["lost"]
-    assert lost["table"] == "items" and lost["rows"] + report["rows"] == 10_000
+    assert lost["table"] == "items"
+    assert lost["rows"] + report["rows"] == 10_000
     assert total(tmp_path / "mended")[0] == report["rows"] > 0
     assert "checksum" in lost["why"]
 

@@ -1,4 +1,5 @@
-//! `vacuum`: gives back now what automatic maintenance would give back in time.
+//! `vacuum`: gives back now what automatic maintenance would give back in time. Files that no manifest names are not its
+//! business: the next opening for writing removes them, when nobody can be using them.
 
 use std::sync::Arc;
 

@@ -252,13 +252,13 @@ impl Appender {
 
     /// Tells serializable transactions which keys came.
     fn note_written(&self, seq: SeqNo, files: &[Arc<TableFile>]) {
-        for file in files.iter().filter(|file| file.info().min_seq == seq) {
-            let written = match self.table.def.is_keyed() {
-                true => Written::Between(file.info().min_key.clone(), file.info().max_key.clone()),
-                false => Written::NewRows,
-            };
-            self.core.recent.note(seq, self.table.def.id, written, &self.core.published);
-        }
+        let written = |file: &Arc<TableFile>| match self.table.def.is_keyed() {
+            true => Written::Between(file.info().min_key.clone(), file.info().max_key.clone()),
+            false => Written::NewRows,
+        };
+        let files = files.iter().filter(|file| file.info().min_seq == seq);
+        let writes = files.map(|file| (self.table.def.id, written(file)));
+        self.core.recent.note(seq, writes, &self.core.published);
     }
 
     fn present_table(&self) -> Result<Arc<TableState>> {

@@ -165,13 +165,11 @@ impl Core {
     }
 
     fn note_written(&self, batch: &WriteBatch, seq: SeqNo) {
-        for op in &batch.ops {
-            let written = match &op.keys {
-                Some(keys) => Written::Keys(keys.clone()),
-                None => Written::NewRows,
-            };
-            self.recent.note(seq, op.table.id, written, &self.published);
-        }
+        let writes = batch.ops.iter().map(|op| {
+            let written = op.keys.as_ref().map_or(Written::NewRows, |keys| Written::Keys(keys.clone()));
+            (op.table.id, written)
+        });
+        self.recent.note(seq, writes, &self.published);
     }
 
     /// Checks operation `at` of a batch, whose rows are `sure` to be as they were. True when its keys are known to be

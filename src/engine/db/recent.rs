@@ -73,11 +73,19 @@ impl Recent {
         }
     }
 
-    /// Notes what commit `seq` wrote. The caller holds the writer lock.
-    pub fn note(&self, seq: SeqNo, table: TableId, written: Written, published: &ArcSwap<Published>) {
+    /// Notes all that commit `seq` wrote, at once: whoever compares sees the whole commit or nothing of it. The caller
+    /// holds the writer lock.
+    pub fn note(
+        &self,
+        seq: SeqNo,
+        writes: impl Iterator<Item = (TableId, Written)>,
+        published: &ArcSwap<Published>,
+    ) {
         let mut notes = self.0.lock();
-        notes.bytes += bytes(&written);
-        notes.notes.push_back(Note { seq, table, written });
+        for (table, written) in writes {
+            notes.bytes += bytes(&written);
+            notes.notes.push_back(Note { seq, table, written });
+        }
         let visible = published.load().seq;
         let needed_after = notes.open.keys().next().map_or(visible, |oldest| visible.min(*oldest));
         notes.forget(|notes, note| note.seq <= needed_after || notes.bytes > KEPT_BYTES_MAX);

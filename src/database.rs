@@ -3,6 +3,8 @@
 //! Cheap to clone. Async calls may come from any runtime: planning and writing happen on the process's
 //! own. Each has a blocking twin. A handle opened before `fork()` refuses to work in the child.
 
+mod call;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -10,8 +12,6 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
-use datafusion::common::ParamValues;
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use tokio::runtime::Handle;
@@ -21,6 +21,7 @@ use trilith_engine::{
     WriteMode,
 };
 
+pub use self::call::Query;
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::options::Options;
@@ -28,7 +29,7 @@ use crate::query::connection::{Connection, Pinned, Watch};
 use crate::query::passing;
 use crate::query::schema::LocalTables;
 use crate::query::session::Sessions;
-use crate::query::statements::{self, Call};
+use crate::query::statements;
 use crate::runtime;
 use crate::table::Table;
 
@@ -147,7 +148,7 @@ impl Database {
 
     /// SQL with parameters or objects of the caller.
     pub fn query(&self, sql: impl Into<String>) -> Query {
-        Query { database: self.clone(), sql: sql.into(), params: None, locals: HashMap::new() }
+        Query::new(self, sql.into())
     }
 
     /// A table by name: `items`, `sales.items`, or quoted as in SQL.
@@ -180,7 +181,8 @@ impl Database {
         self.check_definable("CREATE TABLE")?;
         let name = crate::table::parse_name(name)?;
         let primary_key = primary_key.iter().map(|column| (*column).to_owned()).collect();
-        let spec = TableSpec { name: name.clone(), schema, primary_key, defaults: HashMap::new() };
+        let (defaults, options) = (HashMap::new(), trilith_engine::OptionTexts::new());
+        let spec = TableSpec { name: name.clone(), schema, primary_key, defaults, options };
         self.inner.engine.create_table(&spec, exists)?;
         Table::find(self, name)
     }
@@ -356,69 +358,6 @@ impl Database {
             return Ok(());
         }
         Err(EngineError::Closed(ClosedReason::Forked).into())
-    }
-}
-
-/// A call under construction: SQL, parameters, and objects lent to it.
-#[derive(Clone)]
-#[must_use = "call run() or collect_blocking()"]
-pub struct Query {
-    database: Database,
-    sql: String,
-    params: Option<ParamValues>,
-    locals: HashMap<String, Arc<dyn TableProvider>>,
-}
-
-impl fmt::Debug for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Query({})", self.sql)
-    }
-}
-
-impl Query {
-    /// Values for `$1`, `$2` or `$name`.
-    pub fn params(mut self, params: impl Into<ParamValues>) -> Self {
-        self.params = Some(params.into());
-        self
-    }
-
-    /// Lends an object to this call under a name; it hides a table of that name.
-    pub fn table(mut self, name: impl Into<String>, table: Arc<dyn TableProvider>) -> Self {
-        self.locals.insert(name.into(), table);
-        self
-    }
-
-    /// Runs it; see [`Database::sql`].
-    ///
-    /// # Errors
-    /// As [`Database::sql`].
-    pub async fn run(self) -> Result<DataFrame> {
-        self.database.check_open()?;
-        runtime::on_worker(self.run_here()).await
-    }
-
-    /// Runs it and computes the rows, blocking.
-    ///
-    /// # Errors
-    /// As [`Database::sql`].
-    pub fn collect_blocking(self) -> Result<Vec<RecordBatch>> {
-        self.database.check_open()?;
-        runtime::block_on(async move { Ok(self.run_here().await?.collect().await?) })
-    }
-
-    /// Runs it, blocking; the rows of a query are computed when they are asked for.
-    ///
-    /// # Errors
-    /// As [`Database::sql`].
-    pub fn run_blocking(self) -> Result<DataFrame> {
-        self.database.check_open()?;
-        runtime::block_on(self.run_here())
-    }
-
-    async fn run_here(self) -> Result<DataFrame> {
-        let connection = Arc::clone(&self.database.connection);
-        let call = Call { sql: self.sql, connection, params: self.params, locals: Arc::new(self.locals) };
-        statements::run(&self.database.inner.sessions, call).await
     }
 }
 

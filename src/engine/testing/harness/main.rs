@@ -13,6 +13,7 @@ mod h0_planted;
 mod h10_checker;
 mod h10_client;
 mod h10_history;
+mod h13_full;
 mod h19_backup;
 mod h19_repair;
 mod h1_crash;
@@ -38,7 +39,7 @@ use report::{Budget, Report};
 /// Name, entry point, floor for 60 seconds, seconds in the short run.
 type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
 
-const HARNESSES: [Harness; 9] = [
+const HARNESSES: [Harness; 10] = [
     ("h1", h1_crash::harness, 20_000, 6.0),
     ("h2", h2_faults::harness, 10_000, 6.0),
     ("h3", h3_kill::harness, 3_000, 8.0),
@@ -46,6 +47,7 @@ const HARNESSES: [Harness; 9] = [
     ("h7", h7_cuts::harness, 20_000, 6.0),
     ("h8", h8_model::harness, 5_000, 8.0),
     ("h10", h10_history::harness, 100_000, 6.0),
+    ("h13", h13_full::harness, 300, 6.0),
     ("h19", h19_repair::harness, 500, 5.0),
     ("planted", h0_planted::harness, 9, 5.0),
 ];

@@ -9,6 +9,8 @@ use datafusion::catalog::MemTable;
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::scalar::ScalarValue;
 
+use datafusion::common::ParamValues;
+
 use super::*;
 use crate::error::ErrorKind;
 use crate::table::ScanOptions;

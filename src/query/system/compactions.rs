@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
 use datafusion::error::Result;
 use trilith_engine::CompactionInfo;
 
-use crate::query::session::Pinned;
+use crate::query::connection::Pinned;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
     let jobs = pinned.engine.compactions();

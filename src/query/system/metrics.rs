@@ -6,7 +6,7 @@ use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray}
 use datafusion::error::Result;
 use trilith_engine::Metric;
 
-use crate::query::session::Pinned;
+use crate::query::connection::Pinned;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
     let metrics = pinned.engine.metrics();

@@ -6,8 +6,8 @@ use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray,
 use datafusion::error::Result;
 use trilith_engine::TableStats;
 
+use crate::query::connection::Pinned;
 use crate::query::passing;
-use crate::query::session::Pinned;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
     let mut tables = pinned.engine.table_stats();

@@ -1,5 +1,5 @@
 //! Each strategy alone against a model of a table: sets of keys in files, merged in no time.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
 

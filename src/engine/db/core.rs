@@ -204,6 +204,13 @@ impl Core {
         if let Some(old) = number.checked_sub(MANIFESTS_KEPT + 1) {
             let _ = self.storage.remove(&layout::manifest(old));
         }
+        let state = Arc::clone(&self.published.load().state);
+        for file in state.tables.values().flat_map(|table| table.files.iter()) {
+            if file.stored_deletes().is_some_and(|stored| deletes.contains(&stored.file)) {
+                // A snapshot may not have read it yet. What cannot be read now could not be read later.
+                let _ = file.deletes();
+            }
+        }
         for file in deletes {
             let _ = self.storage.remove(&layout::del(*file));
         }

@@ -13,6 +13,7 @@ use super::backup::{BackupReport, CopyMode, OnProgress};
 use super::batch::WriteBatch;
 use super::core::Core;
 use super::ddl::{AlterTable, IfExists, TableSpec};
+use super::files::{FileInfo, table_files};
 use super::jobs::CompactionInfo;
 use super::open::open_core;
 use super::snapshot::Snapshot;
@@ -38,27 +39,6 @@ const REST_MAX: Duration = Duration::from_secs(2);
 pub struct Engine {
     core: Arc<Core>,
     background: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// One file of a table, for people.
-#[derive(Clone, Debug)]
-pub struct FileInfo {
-    /// The table.
-    pub table: TableName,
-    /// Path within the database.
-    pub path: String,
-    /// "sst", or "memtable" for rows that no file holds yet.
-    pub kind: &'static str,
-    /// Bytes on disk, or in memory for a memtable.
-    pub bytes: u64,
-    /// Rows in it.
-    pub rows: u64,
-    /// Rows of it that are deleted or replaced.
-    pub dead_rows: u64,
-    /// Oldest commit with a row in it.
-    pub min_seq: SeqNo,
-    /// Newest commit with a row in it.
-    pub max_seq: SeqNo,
 }
 
 impl Engine {
@@ -359,35 +339,6 @@ impl Drop for Engine {
         // Whoever wants the outcome calls close.
         let _ = self.close();
     }
-}
-
-fn table_files(table: &crate::lsm::TableState) -> Vec<FileInfo> {
-    let name = || table.def.name.clone();
-    let mut files: Vec<FileInfo> = table
-        .files
-        .iter()
-        .map(|file| FileInfo {
-            table: name(),
-            path: layout::sst(file.id()),
-            kind: "sst",
-            bytes: file.bytes(),
-            rows: file.info().rows,
-            dead_rows: file.dead_rows(),
-            min_seq: file.info().min_seq,
-            max_seq: file.max_seq(),
-        })
-        .collect();
-    files.extend(table.memtables().filter(|memtable| !memtable.is_empty()).map(|memtable| FileInfo {
-        table: name(),
-        path: String::new(),
-        kind: "memtable",
-        bytes: memtable.bytes() as u64,
-        rows: u64::from(memtable.len()),
-        dead_rows: 0,
-        min_seq: memtable.first_seq().unwrap_or_default(),
-        max_seq: memtable.last_seq().unwrap_or_default(),
-    }));
-    files
 }
 
 /// What is done without being asked, each in a thread of its own, so that no flush waits for a merge.

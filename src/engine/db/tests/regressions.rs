@@ -254,3 +254,19 @@ fn a_file_cut_short_under_an_open_database_is_an_error() {
     assert!(matches!(view.get(&key(7), None), Err(Error::Corrupt { .. })));
     assert!(matches!(view.parts(), Err(Error::Corrupt { .. })));
 }
+
+#[test]
+fn a_snapshot_keeps_the_deletions_of_a_table_that_is_dropped() {
+    let disk = SimStorage::new();
+    let engine = Engine::open(Arc::new(disk.clone()), small()).unwrap();
+    keyed(&engine, "t");
+    upsert(&engine, &[(1, "a"), (2, "b"), (3, "c")]);
+    engine.flush().unwrap();
+    delete(&engine, &[1]);
+    engine.flush().unwrap();
+    engine.close().unwrap();
+    let engine = Engine::open(Arc::new(disk), small()).unwrap();
+    let snapshot = engine.snapshot().unwrap();
+    engine.drop_table(&TableName::public("t")).unwrap();
+    assert_eq!(contents(&snapshot, "t"), map(&[(2, "b"), (3, "c")]));
+}

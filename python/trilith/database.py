@@ -123,6 +123,7 @@ class Database:
         *,
         if_not_exists: bool = False,
         replace: bool = False,
+        options: Mapping[str, str] | None = None,
         progress: Progress = None,
     ) -> Table:
         """Create a table from data, or from a schema alone, and return it.
@@ -134,6 +135,8 @@ class Database:
             primary_key: the column, or columns, that name a row. Without one rows cannot be upserted.
             if_not_exists: return the table that is there; ``data`` is not looked at then.
             replace: put the new table in the place of the old one.
+            options: as ``WITH (...)`` of SQL takes them: ``compaction`` (leveled, tiered or fifo), ``ttl`` (such as
+                ``"7 days"``) and ``ttl_column``, the column of times from which on a row lives.
             progress: a bar for long input (True), none (False), or a function of (rows, total, seconds).
 
         Raises:
@@ -147,6 +150,7 @@ class Database:
             "primary_key": key,
             "if_exists": "replace" if replace else "keep" if if_not_exists else "fail",
             "progress": reporter(progress, f"create {name}"),
+            "options": dict(options or {}),
         }
         return Table(self._native.create_table(name, _unwrapped(data), request))
 
@@ -165,6 +169,14 @@ class Database:
     def flush(self) -> None:
         """Write what is in memory to files. Never needed for durability."""
         self._native.flush()
+
+    def stats(self) -> dict[str, float]:
+        """Return what was counted since the database was opened, by name, as ``trilith.metrics`` has it.
+
+        Commits, bytes logged, flushes, compactions, and the amplification of writes, reads and space. Compactions
+        under way, and the last ones, are in the system table ``trilith.compactions``.
+        """
+        return dict(self.sql("SELECT name, value FROM trilith.metrics").fetchall())
 
     def close(self) -> None:
         """Close this handle; the database itself is closed with the last handle of this process on it.

@@ -18,15 +18,18 @@ pub mod testing;
 pub mod wal;
 
 pub use common::{
-    ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Options, Result, RowId,
-    SeqNo, TableId,
+    Clock, ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Metric, Options,
+    Result, RowId, SeqNo, SetClock, SystemClock, TableId,
 };
 pub use db::{
-    AlterTable, Appender, CheckReport, Engine, FileInfo, IfExists, Isolation, KeyRange, ROW_ID, ScanPart,
-    Snapshot, TableSpec, TableView, Transaction, WriteBatch, WriteMode, check_path, check_storage, conform,
-    key_schema, open_path,
+    AlterTable, Appender, CheckReport, CompactionInfo, Engine, FileInfo, IfExists, Isolation, KeyRange,
+    ROW_ID, ScanPart, Snapshot, TableSpec, TableStats, TableView, Transaction, WriteBatch, WriteMode,
+    check_path, check_storage, conform, key_schema, open_path,
 };
 pub use format::key::KeyCodec;
 pub use format::stats::ColumnStats;
-pub use format::table::{ColumnDef, PUBLIC_SCHEMA, TableDef, TableName, VECTOR_KEY};
+pub use format::table::{
+    ColumnDef, CompactionStyle, OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, TableOptions, Ttl,
+    VECTOR_KEY,
+};
 pub use io::{LocalStorage, MemoryStorage, Storage};

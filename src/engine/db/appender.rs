@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take, take_record_batch};
+use arrow::array::{BinaryArray, RecordBatch};
+use arrow::compute::concat_batches;
 use roaring::RoaringBitmap;
 
+use super::appended::{live_keys_in, overlap, sorted, stamp};
 use super::batch::{WriteBatch, duplicate, encode_keys};
 use super::commit::row_ids;
 use super::conform::conform;
@@ -18,11 +19,11 @@ use super::maintenance::record_files;
 use super::recent::Written;
 use super::transaction::Transaction;
 use super::view::TableView;
-use crate::common::{Error, Result, RowId, SeqNo};
+use crate::common::{Error, Figure, FileId, Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
 use crate::format::table::{TableDef, TableName};
 use crate::lsm::{Output, TableFile, TableState};
-use crate::memtable::{ChunkKeys, MemTable};
+use crate::memtable::ChunkKeys;
 use crate::sstable::SstInfo;
 
 /// What happens to a key that is there already.
@@ -47,6 +48,17 @@ pub struct Appender {
     rows: u64,
     /// The transaction that it is part of.
     transaction: Option<Pledge>,
+    unpublished: Unpublished,
+}
+
+/// Files that no manifest names yet: dropped, they are removed.
+#[derive(Debug)]
+struct Unpublished(Arc<Core>, Vec<FileId>);
+
+impl Drop for Unpublished {
+    fn drop(&mut self) {
+        self.0.forget_files(&self.1);
+    }
 }
 
 /// A write of a transaction that is not complete: dropped as it is, the transaction has failed.
@@ -83,6 +95,7 @@ impl Appender {
                 "upsert needs a primary key, and it has none",
             ));
         }
+        let unpublished = Unpublished(Arc::clone(&core), Vec::new());
         Ok(Self {
             core,
             table,
@@ -93,6 +106,7 @@ impl Appender {
             output: None,
             rows: 0,
             transaction: None,
+            unpublished,
         })
     }
 
@@ -203,36 +217,15 @@ impl Appender {
     fn spill_run(&mut self, held: &[RecordBatch]) -> Result<()> {
         let rows = concat_batches(&self.table.def.schema(), held)?;
         let Some(ChunkKeys::Encoded(keys)) = encode_keys(&self.table.def, &rows)? else { return Ok(()) };
-        let (rows, keys) = self.sorted(rows, keys)?;
+        let (rows, keys) = sorted(&self.table.def, self.mode, rows, keys)?;
         let mut output = self.core.output(&self.table, Default::default());
         output.write(&rows, &ChunkKeys::Encoded(keys))?;
-        self.runs.extend(output.finish()?);
-        Ok(())
-    }
-
-    /// Rows in key order, of equal keys the last; in insert mode equal keys are an error.
-    fn sorted(&self, rows: RecordBatch, keys: BinaryArray) -> Result<(RecordBatch, BinaryArray)> {
-        if (1..keys.len()).all(|i| keys.value(i - 1) < keys.value(i)) {
-            return Ok((rows, keys));
-        }
-        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
-        order.sort_by(|a, b| keys.value(*a as usize).cmp(keys.value(*b as usize)));
-        let same = |a: u32, b: u32| keys.value(a as usize) == keys.value(b as usize);
-        if self.mode == WriteMode::Insert
-            && let Some(pair) = order.windows(2).find(|pair| same(pair[0], pair[1]))
-        {
-            return Err(duplicate(&self.table.def, keys.value(pair[0] as usize)));
-        }
-        order.reverse();
-        order.dedup_by(|a, b| same(*a, *b));
-        order.reverse();
-        let order = UInt32Array::from(order);
-        Ok((take_record_batch(&rows, &order)?, take(&keys, &order, None)?.to_data().into()))
+        self.take_over(output)
     }
 
     fn commit_files(&mut self) -> Result<()> {
         if let Some(output) = self.output.take() {
-            self.runs.extend(output.finish()?);
+            self.take_over(output)?;
         }
         let core = Arc::clone(&self.core);
         let mut live = core.maintenance.lock();
@@ -248,7 +241,11 @@ impl Appender {
         core.sync_log(&mut writer)?;
         let seq = writer.seq.next();
         let files = stamp(&core, &table.def, files, seq)?;
+        let old_files = old.len();
         let all = self.publish(&mut live, &table, old, files)?;
+        self.unpublished.1.clear();
+        let bytes = all[old_files..].iter().map(|file| file.bytes()).sum();
+        core.figures.add(Figure::AppendedBytes, bytes);
         self.note_written(seq, &all);
         if let Some(keys) = shadows {
             // Within the active memtable older entries are superseded; those of frozen ones must be searched for.
@@ -272,6 +269,13 @@ impl Appender {
             };
             self.core.recent.note(seq, self.table.def.id, written, &self.core.published);
         }
+    }
+
+    fn take_over(&mut self, output: Output) -> Result<()> {
+        let files = output.finish()?;
+        self.unpublished.1.extend(files.iter().map(|info| info.file));
+        self.runs.extend(files);
+        Ok(())
     }
 
     fn present_table(&self) -> Result<Arc<TableState>> {
@@ -310,7 +314,7 @@ impl Appender {
             return Ok(table.files.to_vec());
         }
         // A memtable may know that the row of a file is deleted.
-        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX)).at(self.core.now());
         let mut settled = Vec::with_capacity(table.files.len());
         for old in table.files.iter() {
             let hidden = self.hidden_by(old, files, |key| newest.contains(key))?;
@@ -355,7 +359,7 @@ impl Appender {
         if !table.def.is_keyed() {
             return Ok(None);
         }
-        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX)).at(self.core.now());
         let mut keys: Vec<Vec<u8>> = Vec::new();
         for memtable in table.memtables() {
             for key in live_keys_in(memtable, files)? {
@@ -387,45 +391,4 @@ impl Appender {
         })?;
         Ok(all)
     }
-}
-
-fn overlap(a: &TableFile, b: &TableFile) -> bool {
-    a.info().min_key <= b.info().max_key && b.info().min_key <= a.info().max_key
-}
-
-/// Keys of a memtable's entries, the newest of each, that are in one of `files`.
-pub(super) fn live_keys_in(memtable: &MemTable, files: &[Arc<TableFile>]) -> Result<Vec<Vec<u8>>> {
-    let mut newest = Vec::new();
-    memtable.for_each_newest(|key, _| newest.push(key.to_vec()));
-    let mut found = Vec::new();
-    for key in newest {
-        for file in files {
-            if file.find_live(&key)?.is_some() {
-                found.push(key);
-                break;
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The files as of commit `seq`, which is known only now.
-fn stamp(
-    core: &Core,
-    table: &TableDef,
-    files: Vec<Arc<TableFile>>,
-    seq: SeqNo,
-) -> Result<Vec<Arc<TableFile>>> {
-    let mut stamped = Vec::with_capacity(files.len());
-    for file in files {
-        let info = SstInfo { min_seq: seq, max_seq: seq, ..file.info().clone() };
-        let opened = core.open_files(table, vec![info])?.remove(0);
-        let deletes = file.deletes()?;
-        stamped.push(if deletes.is_empty() {
-            opened
-        } else {
-            Arc::new(opened.with_bitmap((**deletes).clone()))
-        });
-    }
-    Ok(stamped)
 }

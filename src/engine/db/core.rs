@@ -10,12 +10,14 @@ use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
 use super::group::CommitQueue;
+use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError};
 use super::recent::Recent;
 use super::snapshot::Snapshot;
-use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Options, Result, SeqNo};
+use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, Options, Result, SeqNo};
 use crate::format::{Hash128, layout};
 use crate::io::{LockGuard, Storage};
+use crate::lsm::compaction::Pace;
 use crate::lsm::{FileNumbers, Output, Published, State, TableState};
 use crate::wal::{WalEnd, WalWriter};
 
@@ -36,6 +38,14 @@ pub(super) struct Core {
     pub maintenance: Mutex<Live>,
     /// Wakes the background thread, and writers that wait for a flush.
     pub work: (Mutex<()>, Condvar),
+    /// What is counted.
+    pub figures: Figures,
+    /// The compactions under way.
+    pub jobs: Jobs,
+    /// How fast they may write.
+    pub pace: Pace,
+    /// True while space is kept aside.
+    pub reserve: AtomicBool,
     pub closed: AtomicBool,
     pub poisoned: AtomicBool,
     pub lock: Mutex<Option<Box<dyn LockGuard>>>,
@@ -49,6 +59,8 @@ pub(super) struct Writer {
     pub wal: Option<WalWriter>,
     /// Where the log file before it ended.
     pub previous: Option<WalEnd>,
+    /// The oldest log file with rows of the memtables being written; `None` while they are empty.
+    pub first_log: Option<FileId>,
     /// The newest sequence number given out.
     pub seq: SeqNo,
 }
@@ -90,6 +102,11 @@ impl Core {
         self.work.1.notify_all();
     }
 
+    /// The time by which rows expire, in milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.published.load().state.clock.now()
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.published.load_full())
     }
@@ -120,8 +137,18 @@ impl Core {
         next.previous = live.hash;
         next.epoch = self.epoch;
         next.next_file = self.numbers.peek();
+        if next.tables.iter().any(|table| table.def.options.ttl.is_some()) {
+            next.clock = self.now();
+        }
         let unused = next.drop_unused_deletes();
-        match manifest::publish(&*self.storage, self.database, &next) {
+        let publish = || manifest::publish(&*self.storage, self.database, &next);
+        let published = match publish() {
+            Err(PublishError::Unchanged(error)) if error.is_out_of_space() && self.release_reserve() => {
+                publish()
+            }
+            published => published,
+        };
+        match published {
             Ok(hash) => {
                 *live = Live { manifest: next, hash: Some(hash) };
                 self.remove_old(live.manifest.number, &unused);

@@ -1,24 +1,30 @@
 //! L5: the database half that survives a crash: many tables under one log, one sequence number and one manifest.
 
+mod appended;
 mod appender;
 mod batch;
 mod check;
 mod commit;
+mod compaction;
 mod conform;
 mod core;
 mod ddl;
 mod definition;
 mod engine;
 mod group;
+mod jobs;
 mod key_range;
 mod maintenance;
 mod manifest;
 mod open;
+mod pressure;
 mod recent;
 mod recovery;
 mod registry;
+mod reserve;
 mod scan;
 mod snapshot;
+mod stats;
 mod transaction;
 mod view;
 
@@ -31,9 +37,11 @@ pub use check::{CheckReport, check_storage};
 pub use conform::{conform, key_schema};
 pub use ddl::{AlterTable, IfExists, TableSpec};
 pub use engine::{Engine, FileInfo};
+pub use jobs::CompactionInfo;
 pub use key_range::KeyRange;
 pub use registry::{check_path, open_path};
 pub use scan::ScanPart;
 pub use snapshot::Snapshot;
+pub use stats::TableStats;
 pub use transaction::{Isolation, Transaction};
 pub use view::TableView;

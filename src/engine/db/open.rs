@@ -8,12 +8,14 @@ use parking_lot::{Condvar, Mutex};
 
 use super::core::{Core, Live, Writer};
 use super::group::CommitQueue;
+use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recovery::{Recovered, log_files, recover, remove_orphans};
-use crate::common::{DatabaseId, Epoch, Error, FileId, Options, Result};
+use crate::common::{DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result};
 use crate::format::layout;
 use crate::io::{LockGuard, Storage};
-use crate::lsm::{FileNumbers, Published};
+use crate::lsm::compaction::Pace;
+use crate::lsm::{FileNumbers, Published, State};
 use crate::wal::read_header;
 
 /// Opens what `storage` holds, or creates a database there.
@@ -73,7 +75,8 @@ fn check_ours(storage: &dyn Storage) -> Result<()> {
     if names.iter().any(|name| name == layout::CURRENT) {
         return Ok(());
     }
-    let ours = |name: &str| name == "LOCK" || name == "CURRENT.new" || layout::DIRS.contains(&name);
+    let ours =
+        |name: &str| ["LOCK", "CURRENT.new", layout::RESERVE].contains(&name) || layout::DIRS.contains(&name);
     match names.iter().find(|name| !ours(name)) {
         Some(other) => Err(Error::invalid(
             format!("{:?}", storage.describe()),
@@ -128,7 +131,11 @@ fn assemble(
     lock: Option<Box<dyn LockGuard>>,
 ) -> Core {
     let Stored { manifest, database, hash } = stored;
-    let published = Published { state: Arc::new(recovered.state), seq: recovered.seq };
+    let first_log = manifest.wal_start.or(recovered.wal.as_ref().map(|wal| wal.end().file));
+    let clock = Arc::new(MonotoneClock::new(Arc::clone(&options.clock), manifest.clock));
+    let state = State { clock, ..recovered.state };
+    let published = Published { state: Arc::new(state), seq: recovered.seq };
+    let pace = Pace::new(options.compaction_bytes_per_second);
     Core {
         storage,
         options,
@@ -138,9 +145,13 @@ fn assemble(
         published: ArcSwap::from_pointee(published),
         recent: Default::default(),
         queue: CommitQueue::default(),
-        writer: Mutex::new(Writer { wal: recovered.wal, previous: None, seq: recovered.seq }),
+        writer: Mutex::new(Writer { wal: recovered.wal, previous: None, first_log, seq: recovered.seq }),
         maintenance: Mutex::new(Live { manifest, hash: Some(hash) }),
         work: (Mutex::new(()), Condvar::new()),
+        figures: Figures::default(),
+        jobs: Jobs::default(),
+        pace,
+        reserve: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         poisoned: AtomicBool::new(false),
         lock: Mutex::new(lock),

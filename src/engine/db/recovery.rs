@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use arrow::array::BinaryArray;
 use arrow::buffer::Buffer;
 
-use super::appender::live_keys_in;
+use super::appended::live_keys_in;
 use super::batch::{encode_keys, key_codec, row_id_batch};
 use super::commit::row_ids;
 use super::conform::key_schema;
@@ -98,7 +98,7 @@ fn open_table(
             stored,
             file.dead,
         );
-        files.push(Arc::new(opened));
+        files.push(Arc::new(opened.at_level(file.level)));
     }
     Ok(TableState::new(def, files, record.next_row_id))
 }

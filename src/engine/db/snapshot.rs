@@ -15,6 +15,8 @@ use crate::lsm::Published;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     published: Arc<Published>,
+    /// The time it was taken: rows that had expired by then are not seen.
+    time: i64,
     /// The newest write of the transaction it belongs to.
     own: SeqNo,
     /// Where a serializable transaction notes what is read.
@@ -23,12 +25,13 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn new(published: Arc<Published>) -> Self {
-        Self { published, own: SeqNo(0), reads: None }
+        Self::within(published, SeqNo(0), None)
     }
 
     /// What a transaction sees, up to its own write `own`.
     pub(super) fn within(published: Arc<Published>, own: SeqNo, reads: Option<Arc<Reads>>) -> Self {
-        Self { published, own, reads }
+        let time = published.state.clock.now();
+        Self { published, time, own, reads }
     }
 
     /// The last commit it sees; of a transaction's snapshot, the one that the transaction began at.
@@ -56,7 +59,7 @@ impl Snapshot {
     pub fn table(&self, name: &TableName) -> Result<TableView> {
         let table = Arc::clone(self.published.state.table(name)?);
         let seq = if table.is_overlay() { self.own } else { self.published.seq };
-        Ok(TableView::new(table, seq).tracked(self.reads.clone()))
+        Ok(TableView::new(table, seq).at(self.time).tracked(self.reads.clone()))
     }
 
     pub(super) fn published(&self) -> &Arc<Published> {

@@ -1,10 +1,12 @@
 //! One table as of a snapshot: point reads by key, and the parts of a scan.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
+use roaring::RoaringBitmap;
 
 use super::batch::key_codec;
 use super::conform::conform_key_arrays;
@@ -15,7 +17,7 @@ use crate::common::{Error, Result, SeqNo};
 use crate::format::key::KeyCodec;
 use crate::format::table::TableDef;
 use crate::lsm::columns::projected;
-use crate::lsm::{Masks, TableFile, TableState};
+use crate::lsm::{Expiry, Masks, TableFile, TableState};
 
 /// A table that does not change.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct TableView {
     reads: Option<Arc<Reads>>,
     /// The keys that scans are asked for.
     range: KeyRange,
+    /// Which rows have expired.
+    expiry: Option<Expiry>,
 }
 
 #[derive(Debug)]
@@ -46,7 +50,13 @@ impl TableView {
     pub(super) fn new(table: Arc<TableState>, seq: SeqNo) -> Self {
         let limits = table.limits(seq);
         let inner = Inner { table, seq, limits, masks: OnceLock::new(), codec: OnceLock::new() };
-        Self { inner: Arc::new(inner), reads: None, range: KeyRange::ALL }
+        Self { inner: Arc::new(inner), reads: None, range: KeyRange::ALL, expiry: None }
+    }
+
+    /// The same without the rows that have expired at `time`, in milliseconds since 1970.
+    pub(super) fn at(self, time: i64) -> Self {
+        let expiry = Expiry::of(self.def(), time);
+        Self { expiry, ..self }
     }
 
     /// The same, noting in `reads` what is read of it.
@@ -163,10 +173,12 @@ impl TableView {
         let table = &self.inner.table;
         let mut parts = Vec::new();
         for (file, hidden) in table.files.iter().zip(&masks.files) {
-            parts.push(ScanPart::file(Arc::clone(&table.def), Arc::clone(file), hidden)?);
+            let hidden = self.with_expired(hidden, |expiry| expiry.in_file(&table.def, file))?;
+            parts.push(ScanPart::file(Arc::clone(&table.def), Arc::clone(file), &hidden)?);
         }
         for ((memtable, &limit), hidden) in table.memtables().zip(&self.inner.limits).zip(&masks.memtables) {
-            parts.extend(ScanPart::memtable(Arc::clone(&table.def), memtable, limit, hidden)?);
+            let hidden = self.with_expired(hidden, |expiry| expiry.in_memtable(memtable, limit))?;
+            parts.extend(ScanPart::memtable(Arc::clone(&table.def), memtable, limit, &hidden)?);
         }
         parts.retain(|part| part.rows() > 0);
         Ok(parts)
@@ -179,6 +191,17 @@ impl TableView {
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
         self.note_key(key);
         Ok(self.find(key)?.is_some())
+    }
+
+    fn with_expired<'a>(
+        &self,
+        hidden: &'a RoaringBitmap,
+        expired: impl FnOnce(&Expiry) -> Result<RoaringBitmap>,
+    ) -> Result<Cow<'a, RoaringBitmap>> {
+        Ok(match &self.expiry {
+            Some(expiry) => Cow::Owned(hidden | expired(expiry)?),
+            None => Cow::Borrowed(hidden),
+        })
     }
 
     fn note_key(&self, key: &[u8]) {
@@ -197,6 +220,13 @@ impl TableView {
 
     /// Newest memtable first; a deletion leaves only the files that are newer than it (bulk appends).
     fn find(&self, key: &[u8]) -> Result<Option<Place>> {
+        let place = self.find_stored(key)?;
+        let (Some(expiry), Some(found)) = (&self.expiry, &place) else { return Ok(place) };
+        let time = self.fetch(found, Some(&[expiry.column]))?;
+        Ok(if expiry.has_expired(time.column(0), 0)? { None } else { place })
+    }
+
+    fn find_stored(&self, key: &[u8]) -> Result<Option<Place>> {
         let table = &self.inner.table;
         let mut deleted_at = SeqNo(0);
         for (memtable, &limit) in

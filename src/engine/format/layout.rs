@@ -10,6 +10,8 @@ pub const SST_DIR: &str = "sst";
 pub const DEL_DIR: &str = "del";
 /// Folder of the manifests.
 pub const MANIFEST_DIR: &str = "manifest";
+/// Space kept aside for when the disk is full; holds nothing.
+pub const RESERVE: &str = "RESERVE";
 /// The file that names the live manifest.
 pub const CURRENT: &str = "CURRENT";
 /// Every folder of a database.

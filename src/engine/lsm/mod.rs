@@ -8,6 +8,7 @@
 
 pub mod columns;
 pub mod compaction;
+mod expiry;
 mod file;
 mod flush;
 mod masks;
@@ -15,8 +16,9 @@ mod merge;
 mod output;
 mod state;
 
+pub use expiry::Expiry;
 pub use file::TableFile;
 pub use flush::{FlushOutput, flush_memtable};
 pub use masks::{Masks, Target};
-pub use output::{FileNumbers, Output};
+pub use output::{FileNumbers, Output, remove_files};
 pub use state::{Published, State, TableState};

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::file::TableFile;
 use super::masks::MaskCache;
-use crate::common::{Error, Result, SeqNo, TableId};
+use crate::common::{Error, MonotoneClock, Result, SeqNo, TableId};
 use crate::format::table::{TableDef, TableName};
 use crate::memtable::MemTable;
 
@@ -135,6 +135,8 @@ pub struct State {
     pub schemas: BTreeSet<String>,
     /// The tables by name.
     pub tables: BTreeMap<TableName, Arc<TableState>>,
+    /// The time by which rows expire.
+    pub clock: Arc<MonotoneClock>,
 }
 
 impl State {

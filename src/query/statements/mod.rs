@@ -16,6 +16,7 @@ mod insert;
 mod literals;
 mod on_conflict;
 mod settings;
+mod table_options;
 mod target;
 mod truncate;
 mod unknown;

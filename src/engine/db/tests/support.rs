@@ -51,8 +51,18 @@ pub fn keyless(engine: &Engine, name: &str) -> Arc<TableDef> {
 }
 
 fn create(engine: &Engine, name: &str, primary_key: Vec<String>) -> Arc<TableDef> {
-    let spec =
-        TableSpec { name: TableName::public(name), schema: schema(), primary_key, defaults: HashMap::new() };
+    with_options(engine, name, primary_key, &[])
+}
+
+pub fn with_options(
+    engine: &Engine,
+    name: &str,
+    primary_key: Vec<String>,
+    options: &[(&str, &str)],
+) -> Arc<TableDef> {
+    let (name, defaults) = (TableName::public(name), HashMap::new());
+    let options = options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let spec = TableSpec { name, schema: schema(), primary_key, defaults, options };
     engine.create_table(&spec, IfExists::Keep).unwrap()
 }
 

@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use crate::common::{FileId, Result};
 use crate::format::table::TableDef;
 use crate::lsm::merge::merge_files;
-use crate::lsm::{Output, TableFile};
+use crate::lsm::{Expiry, Output, TableFile};
 use crate::sstable::SstInfo;
 
 /// The result of a merge.
@@ -17,43 +17,58 @@ pub struct Compacted {
     pub inputs: Vec<Arc<TableFile>>,
     /// The files that take their place.
     pub files: Vec<SstInfo>,
+    /// Per input, the deleted rows that the new files know of.
+    known: Vec<Arc<RoaringBitmap>>,
+    /// Per new file, the rows of it that were deleted meanwhile.
+    deleted: Vec<RoaringBitmap>,
 }
 
-/// Merges the live rows of `inputs` into `output`.
+/// Merges the live rows of `inputs` into `output`, without those that have expired. `step` is called with the bytes of each write, and stops the merge
+/// by failing.
 ///
 /// # Errors
-/// When a file cannot be read or written, or `cancelled` says to stop.
+/// When a file cannot be read or written, and what `step` returns.
 pub fn compact_files(
     table: &Arc<TableDef>,
     inputs: Vec<Arc<TableFile>>,
+    expiry: Option<Expiry>,
     mut output: Output,
-    cancelled: &dyn Fn() -> Result<()>,
+    step: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Compacted> {
-    merge_files(table, &inputs, &mut output, cancelled)?;
-    Ok(Compacted { inputs, files: output.finish()? })
+    let known = inputs.iter().map(|file| file.deletes().map(Arc::clone)).collect::<Result<Vec<_>>>()?;
+    merge_files(table, &inputs, expiry, &mut output, step)?;
+    let files = output.finish()?;
+    let deleted = vec![RoaringBitmap::new(); files.len()];
+    Ok(Compacted { inputs, files, known, deleted })
 }
 
 impl Compacted {
-    /// Rows of the new files that a flush deleted from the inputs while the merge ran. `now` is the table's present
-    /// files, among them the inputs with their newer bitmaps; `outputs` are the new files, opened.
+    /// Takes over what flushes deleted from the inputs since the last call. `now` is the table's present files,
+    /// among them the inputs with their newer bitmaps; `outputs` are the new files, opened. Called once without a
+    /// lock for the bulk of it, and again under the lock for the rest.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn deleted_meanwhile(
-        &self,
+    pub fn catch_up(
+        &mut self,
         table: &TableDef,
         now: &[Arc<TableFile>],
         outputs: &[Arc<TableFile>],
-    ) -> Result<Vec<RoaringBitmap>> {
-        let mut deleted = vec![RoaringBitmap::new(); outputs.len()];
-        for input in &self.inputs {
+    ) -> Result<()> {
+        for (input, known) in self.inputs.iter().zip(&mut self.known) {
             let Some(present) = now.iter().find(|file| file.id() == input.id()) else { continue };
-            let fresh = &**present.deletes()? - &**input.deletes()?;
-            for row in &fresh {
-                mark(table, input, row, outputs, &mut deleted)?;
+            let present = present.deletes()?;
+            for row in &(&**present - &**known) {
+                mark(table, input, row, outputs, &mut self.deleted)?;
             }
+            *known = Arc::clone(present);
         }
-        Ok(deleted)
+        Ok(())
+    }
+
+    /// Per new file, the rows of it that were deleted meanwhile.
+    pub fn deleted(&self) -> &[RoaringBitmap] {
+        &self.deleted
     }
 
     /// Numbers of the merged files.

@@ -10,6 +10,7 @@ mod alphabet;
 mod arrow_rows;
 mod generate;
 mod h0_planted;
+mod h13_full;
 mod h1_crash;
 mod h2_faults;
 mod h3_child;
@@ -33,13 +34,14 @@ use report::{Budget, Report};
 /// Name, entry point, floor for 60 seconds, seconds in the short run.
 type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
 
-const HARNESSES: [Harness; 7] = [
+const HARNESSES: [Harness; 8] = [
     ("h1", h1_crash::harness, 20_000, 6.0),
     ("h2", h2_faults::harness, 10_000, 6.0),
     ("h3", h3_kill::harness, 3_000, 8.0),
     ("h6", h6_flips::harness, 200_000, 6.0),
     ("h7", h7_cuts::harness, 20_000, 6.0),
     ("h8", h8_model::harness, 5_000, 8.0),
+    ("h13", h13_full::harness, 300, 6.0),
     ("planted", h0_planted::harness, 6, 5.0),
 ];
 

@@ -18,6 +18,8 @@ pub enum ClosedReason {
     Forked,
     /// The database was opened for reading only.
     ReadOnly,
+    /// The writer lock went to somebody else: its file was removed or replaced.
+    Fenced,
 }
 
 impl ClosedReason {
@@ -29,6 +31,10 @@ impl ClosedReason {
                  open the database again to recover everything acknowledged"
             }
             Self::Forked => "the handle was opened before fork(); open the database in the child process",
+            Self::Fenced => {
+                "the file LOCK of the database was removed or replaced while it was open here, so another process \
+                 may be writing to it now; writing has stopped; reads go on; open the database again"
+            }
             Self::ReadOnly => "the database is open for reading only; open it without read_only to write",
         }
     }

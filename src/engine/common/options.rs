@@ -45,11 +45,12 @@ impl FromStr for Durability {
 }
 
 /// How an engine is opened. Byte counts unless the name says otherwise.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Options {
     /// Durability of commits that do not name their own.
     pub durability: Durability,
-    /// Refuse every write and take no lock.
+    /// Refuse every write and take no lock. Each snapshot sees what the writer of another process had acknowledged
+    /// (at `buffered` or above) when it was taken; that look costs some microseconds while nothing is new.
     pub read_only: bool,
     /// Create the database when the path holds none.
     pub create: bool,

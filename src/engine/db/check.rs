@@ -72,7 +72,7 @@ fn check_log(
     report: &mut CheckReport,
 ) {
     progress(layout::WAL_DIR);
-    match recover(storage, database, manifest, None) {
+    match recover(storage, database, manifest, None, &|| Ok(())) {
         Ok(recovered) => {
             let memtables = recovered.state.tables.values().map(|table| &table.active);
             report.rows += memtables.map(|memtable| u64::from(memtable.len())).sum::<u64>();

@@ -211,7 +211,7 @@ impl Core {
                 epoch: self.epoch,
                 prev: writer.previous,
             };
-            writer.wal = Some(WalWriter::create(&*self.storage, header)?);
+            writer.wal = Some(WalWriter::create(&*self.storage, header, &|| self.check_lock())?);
         }
         writer.wal.as_mut().ok_or_else(|| Error::Internal("the log is not open".into()))
     }
@@ -221,7 +221,8 @@ impl Core {
         let hardened = match level {
             Durability::None => Ok(()),
             Durability::Buffered => wal.flush(),
-            Durability::Group | Durability::Strict => wal.sync(),
+            // A commit is acknowledged only if whoever opens next is bound to find it.
+            Durability::Group | Durability::Strict => wal.sync().and_then(|()| self.check_lock()),
         };
         hardened.inspect_err(|_| self.poison())
     }

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
+use super::follow::Follower;
 use super::group::CommitQueue;
-use super::manifest::{self, Manifest, PublishError};
+use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recent::Recent;
 use super::snapshot::Snapshot;
 use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Options, Result, SeqNo};
@@ -31,6 +32,8 @@ pub(super) struct Core {
     pub numbers: FileNumbers,
     pub published: ArcSwap<Published>,
     pub recent: Recent,
+    /// How a read-only engine keeps up with the writer.
+    pub follower: Mutex<Option<Follower>>,
     pub queue: CommitQueue,
     pub writer: Mutex<Writer>,
     pub maintenance: Mutex<Live>,
@@ -38,6 +41,8 @@ pub(super) struct Core {
     pub work: (Mutex<()>, Condvar),
     pub closed: AtomicBool,
     pub poisoned: AtomicBool,
+    /// Poisoned because the writer lock was lost.
+    pub fenced: AtomicBool,
     pub lock: Mutex<Option<Box<dyn LockGuard>>>,
     pub pid: u32,
 }
@@ -79,9 +84,20 @@ impl Core {
             return Err(Error::Closed(ClosedReason::ReadOnly));
         }
         if self.poisoned.load(Ordering::Acquire) {
-            return Err(Error::Closed(ClosedReason::Poisoned));
+            let fenced = self.fenced.load(Ordering::Acquire);
+            return Err(Error::Closed(if fenced { ClosedReason::Fenced } else { ClosedReason::Poisoned }));
         }
         Ok(())
+    }
+
+    /// Stops a writer whose lock no longer keeps others out.
+    pub fn check_lock(&self) -> Result<()> {
+        if self.lock.lock().as_ref().is_none_or(|lock| lock.is_held()) {
+            return Ok(());
+        }
+        self.fenced.store(true, Ordering::Release);
+        self.poison();
+        Err(Error::Closed(ClosedReason::Fenced))
     }
 
     /// Stops all writing: what the disk holds is unknown.
@@ -90,8 +106,29 @@ impl Core {
         self.work.1.notify_all();
     }
 
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.published.load_full())
+    /// Every table as of the newest commit: of this engine, or of the writer that it follows.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.refresh()?;
+        Ok(Snapshot::new(self.published.load_full()))
+    }
+
+    /// Sees what the writer that a read-only engine follows has committed since the last look.
+    pub fn refresh(&self) -> Result<()> {
+        if !self.options.read_only {
+            return Ok(());
+        }
+        let mut follower = self.follower.lock();
+        let Some(follower) = follower.as_mut() else { return Ok(()) };
+        let now = self.published.load_full();
+        if let Some(newer) = follower.refresh(&self.storage, &now)? {
+            let mut live = self.maintenance.lock();
+            if live.hash != Some(follower.stored().hash) {
+                let Stored { manifest, hash, .. } = Stored::clone(follower.stored());
+                *live = Live { manifest, hash: Some(hash) };
+            }
+            self.published.store(Arc::new(newer));
+        }
+        Ok(())
     }
 
     /// Publishes another state as of commit `seq`. The caller holds the writer lock.
@@ -121,7 +158,7 @@ impl Core {
         next.epoch = self.epoch;
         next.next_file = self.numbers.peek();
         let unused = next.drop_unused_deletes();
-        match manifest::publish(&*self.storage, self.database, &next) {
+        match manifest::publish(&*self.storage, self.database, &next, &|| self.check_lock()) {
             Ok(hash) => {
                 *live = Live { manifest: next, hash: Some(hash) };
                 self.remove_old(live.manifest.number, &unused);

@@ -102,7 +102,7 @@ impl Engine {
     /// `Closed` on a closed or inherited handle.
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.core.check_open()?;
-        Ok(self.core.snapshot())
+        self.core.snapshot()
     }
 
     /// Commits a batch over any number of tables: all of it or nothing, durable as it asks.
@@ -218,7 +218,7 @@ impl Engine {
         let sealed = match self.core.check_writable() {
             Ok(()) => self.seal(),
             // What was acknowledged below the level `group` may be gone.
-            Err(error @ Error::Closed(ClosedReason::Poisoned)) => Err(error),
+            Err(error @ Error::Closed(ClosedReason::Poisoned | ClosedReason::Fenced)) => Err(error),
             Err(_) => Ok(()),
         };
         self.core.closed.store(true, Ordering::Release);

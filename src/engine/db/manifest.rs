@@ -2,7 +2,7 @@
 //!
 //! Every change of tables or files writes `manifest/{n+1}.mf` and then points CURRENT at it: number, length and hash.
 //! So a manifest knows its own length, an edit is one atomic step, and each retained manifest is a version of the
-//! database. Order: data files and their folders are synced, then the manifest and its folder, then CURRENT.
+//! database. Only the holder of the writer lock publishes. Order: data files and their folders are synced, then the manifest and its folder, then CURRENT.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::format::deletes::DeletesInfo;
 use crate::format::layout;
 use crate::format::sealed::{Sealed, seal, unseal};
 use crate::format::table::TableDef;
-use crate::io::Storage;
+use crate::io::{Fence, FileReader, Storage};
 use crate::sstable::SstInfo;
 use crate::wal::WalEnd;
 
@@ -145,9 +145,23 @@ pub fn load(storage: &dyn Storage) -> Result<Option<Stored>> {
     if !storage.list("")?.iter().any(|name| name == layout::CURRENT) {
         return Ok(None);
     }
-    let bytes = read_whole(storage, layout::CURRENT)?;
-    let (header, payload, _) = unseal(layout::CURRENT, CURRENT_MAGIC, &bytes)?;
-    let current: Current = parse(layout::CURRENT, payload)?;
+    load_named(storage, &*storage.open(layout::CURRENT)?).map(Some)
+}
+
+/// Hash of the manifest that CURRENT names.
+///
+/// # Errors
+/// `Corrupt`, `Unsupported`, `Io`.
+pub fn named_hash(current: &dyn FileReader) -> Result<Hash128> {
+    Ok(read_current(current)?.1.hash)
+}
+
+/// Reads the manifest that CURRENT, open as `current`, names.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_named(storage: &dyn Storage, current: &dyn FileReader) -> Result<Stored> {
+    let (header, current) = read_current(current)?;
     let path = layout::manifest(current.number);
     let bytes = match read_whole(storage, &path) {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -167,31 +181,48 @@ pub fn load(storage: &dyn Storage) -> Result<Option<Stored>> {
     {
         return Err(Error::corrupt(path, 0, "it is not the manifest that CURRENT names"));
     }
-    Ok(Some(Stored { manifest: parse(&path, payload)?, database: header.database, hash: current.hash }))
+    Ok(Stored { manifest: parse(&path, payload)?, database: header.database, hash: current.hash })
+}
+
+fn read_current(current: &dyn FileReader) -> Result<(Sealed, Current)> {
+    let bytes = current.load(0..current.len())?;
+    let (header, payload, _) = unseal(layout::CURRENT, CURRENT_MAGIC, &bytes)?;
+    Ok((header, parse(layout::CURRENT, payload)?))
 }
 
 /// Writes `manifest` as the successor of what it was made from, and makes it the live one.
 ///
 /// # Errors
-/// When the disk refuses. [`PublishError::Unchanged`] means that the old manifest is still the live one.
+/// When the disk refuses or `fence` does. [`PublishError::Unchanged`] means that the old manifest is still the live one.
 pub fn publish(
     storage: &dyn Storage,
     database: DatabaseId,
     manifest: &Manifest,
+    fence: Fence<'_>,
 ) -> Result<Hash128, PublishError> {
     let header = Sealed { magic: MANIFEST_MAGIC, database, number: manifest.number };
     let payload =
         serde_json::to_vec(manifest).map_err(|e| PublishError::Unchanged(Error::Internal(e.to_string())))?;
     let (bytes, hash) = seal(header, &payload);
     let hash = Hash128(hash);
-    storage
-        .publish(layout::MANIFEST_DIR, &layout::manifest_name(manifest.number), &bytes)
-        .map_err(PublishError::Unchanged)?;
+    let name_it = || {
+        let path = layout::manifest(manifest.number);
+        let draft = format!("{path}.{}.new", manifest.epoch);
+        storage.write_draft(&draft, &bytes)?;
+        fence()?;
+        storage.rename(&draft, &path)?;
+        storage.sync_dir(layout::MANIFEST_DIR)
+    };
+    name_it().map_err(PublishError::Unchanged)?;
     let current = Current { number: manifest.number, len: bytes.len() as u64, hash };
     let payload =
         serde_json::to_vec(&current).map_err(|e| PublishError::Unchanged(Error::Internal(e.to_string())))?;
     let (bytes, _) = seal(Sealed { magic: CURRENT_MAGIC, ..header }, &payload);
-    swing(storage, &bytes)?;
+    let draft = format!("{}.{}.new", layout::CURRENT, manifest.epoch);
+    storage.write_draft(&draft, &bytes).and_then(|()| fence()).map_err(PublishError::Unchanged)?;
+    // Up to the rename a failure changes nothing; from here on it may have.
+    storage.rename(&draft, layout::CURRENT).map_err(PublishError::Unknown)?;
+    storage.sync_dir("").map_err(PublishError::Unknown)?;
     Ok(hash)
 }
 
@@ -202,20 +233,6 @@ pub enum PublishError {
     Unchanged(Error),
     /// Either may be: no more writes until the database is opened again.
     Unknown(Error),
-}
-
-/// Points CURRENT at a manifest. Up to the rename a failure changes nothing; after it, it may have.
-fn swing(storage: &dyn Storage, bytes: &[u8]) -> Result<(), PublishError> {
-    let draft = format!("{}.new", layout::CURRENT);
-    let write_draft = || {
-        storage.remove(&draft)?;
-        let mut file = storage.create(&draft)?;
-        file.append(bytes)?;
-        file.sync()
-    };
-    write_draft().map_err(PublishError::Unchanged)?;
-    storage.rename(&draft, layout::CURRENT).map_err(PublishError::Unknown)?;
-    storage.sync_dir("").map_err(PublishError::Unknown)
 }
 
 fn read_whole(storage: &dyn Storage, path: &str) -> Result<arrow::buffer::Buffer> {

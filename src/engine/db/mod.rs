@@ -2,6 +2,7 @@
 
 mod appender;
 mod batch;
+mod carry;
 mod check;
 mod commit;
 mod conform;
@@ -9,6 +10,7 @@ mod core;
 mod ddl;
 mod definition;
 mod engine;
+mod follow;
 mod group;
 mod key_range;
 mod maintenance;
@@ -17,10 +19,12 @@ mod open;
 mod recent;
 mod recovery;
 mod registry;
+mod replay;
 mod scan;
 mod snapshot;
 mod transaction;
 mod view;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -7,37 +7,63 @@ use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
 
 use super::core::{Core, Live, Writer};
+use super::follow::Follower;
 use super::group::CommitQueue;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recovery::{Recovered, log_files, recover, remove_orphans};
-use crate::common::{DatabaseId, Epoch, Error, FileId, Options, Result};
+use crate::common::{ClosedReason, DatabaseId, Epoch, Error, FileId, Options, Result};
 use crate::format::layout;
 use crate::io::{LockGuard, Storage};
-use crate::lsm::{FileNumbers, Published};
+use crate::lsm::{FileNumbers, Published, State};
 use crate::wal::read_header;
 
 /// Opens what `storage` holds, or creates a database there.
 pub(super) fn open_core(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
-    let lock = if options.read_only { None } else { Some(lock(&*storage, &options)?) };
+    if options.read_only { open_reader(storage, options) } else { open_writer(storage, options) }
+}
+
+fn open_reader(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
+    let (follower, published) = Follower::open(&storage)?;
+    let stored = Stored::clone(follower.stored());
+    let numbers = (stored.manifest.next_file, stored.manifest.epoch);
+    let recovered =
+        Recovered { state: State::clone(&published.state), seq: published.seq, wal: None, tail: None };
+    let core = assemble(storage, options, stored, recovered, numbers, None);
+    *core.follower.lock() = Some(follower);
+    Ok(core)
+}
+
+fn open_writer(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
+    let lock = lock(&*storage, &options)?;
+    remove_drafts(&*storage)?;
     let stored = match manifest::load(&*storage)? {
         Some(stored) => {
-            if !options.read_only {
-                // The last process may have died between the renaming of CURRENT and the sync of its folder; what the
-                // manifest before it needs is removed below.
-                storage.sync_dir("")?;
-            }
+            // The last process may have died between the renaming of CURRENT and the sync of its folder; what the
+            // manifest before it needs is removed below.
+            storage.sync_dir("")?;
             stored
         }
-        None => create(&*storage, &options)?,
+        None => create(&*storage, &*lock)?,
     };
-    let next = if options.read_only { None } else { Some(next_numbers(&*storage, &stored)?) };
-    let durable = next.filter(|_| storage.is_durable());
-    let recovered = recover(&storage, stored.database, &stored.manifest, durable)?;
-    if !options.read_only {
-        remove_orphans(&*storage, &stored.manifest)?;
+    let next = next_numbers(&*storage, &stored)?;
+    let log = storage.is_durable().then_some(next);
+    let recovered = recover(&storage, stored.database, &stored.manifest, log, &|| held(&*lock))?;
+    remove_orphans(&*storage, &stored.manifest)?;
+    Ok(assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock)))
+}
+
+fn held(lock: &dyn LockGuard) -> Result<()> {
+    if lock.is_held() { Ok(()) } else { Err(Error::Closed(ClosedReason::Fenced)) }
+}
+
+/// What an earlier writer was about to name, it shall not find: see [`crate::io::Fence`].
+fn remove_drafts(storage: &dyn Storage) -> Result<()> {
+    for dir in ["", layout::MANIFEST_DIR, layout::WAL_DIR] {
+        for name in storage.list(dir)?.iter().filter(|name| layout::is_draft(name)) {
+            storage.remove(&if dir.is_empty() { name.clone() } else { format!("{dir}/{name}") })?;
+        }
     }
-    let (file, epoch) = next.unwrap_or((stored.manifest.next_file, stored.manifest.epoch));
-    Ok(assemble(storage, options, stored, recovered, (file.next(), epoch), lock))
+    Ok(())
 }
 
 /// A file number above all that were ever given out, and the epoch of this opening.
@@ -73,7 +99,7 @@ fn check_ours(storage: &dyn Storage) -> Result<()> {
     if names.iter().any(|name| name == layout::CURRENT) {
         return Ok(());
     }
-    let ours = |name: &str| name == "LOCK" || name == "CURRENT.new" || layout::DIRS.contains(&name);
+    let ours = |name: &str| name == "LOCK" || layout::is_draft(name) || layout::DIRS.contains(&name);
     match names.iter().find(|name| !ours(name)) {
         Some(other) => Err(Error::invalid(
             format!("{:?}", storage.describe()),
@@ -85,15 +111,12 @@ fn check_ours(storage: &dyn Storage) -> Result<()> {
     }
 }
 
-fn create(storage: &dyn Storage, options: &Options) -> Result<Stored> {
+fn create(storage: &dyn Storage, lock: &dyn LockGuard) -> Result<Stored> {
     refuse_remains(storage)?;
-    if options.read_only || !options.create {
-        return Err(Error::NotFound { entity: "database", name: storage.describe() });
-    }
     let database = DatabaseId(rand::random());
     let manifest = Manifest { number: 1, ..Manifest::empty() };
     storage.sync_dir("")?;
-    let published = manifest::publish(storage, database, &manifest);
+    let published = manifest::publish(storage, database, &manifest, &|| held(lock));
     let hash = published.map_err(|error| match error {
         PublishError::Unchanged(error) | PublishError::Unknown(error) => error,
     })?;
@@ -101,8 +124,8 @@ fn create(storage: &dyn Storage, options: &Options) -> Result<Stored> {
 }
 
 /// A database whose CURRENT is gone must not be taken for an empty folder.
-fn refuse_remains(storage: &dyn Storage) -> Result<()> {
-    let is_first = |name: &String| *name == layout::manifest_name(1) || name.ends_with(".new");
+pub(super) fn refuse_remains(storage: &dyn Storage) -> Result<()> {
+    let is_first = |name: &String| *name == layout::manifest_name(1) || layout::is_draft(name);
     let manifests = storage.list(layout::MANIFEST_DIR)?.iter().any(|name| !is_first(name));
     let files = [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR];
     let mut remains = manifests;
@@ -137,12 +160,14 @@ fn assemble(
         numbers: FileNumbers::new(next_file),
         published: ArcSwap::from_pointee(published),
         recent: Default::default(),
+        follower: Mutex::default(),
         queue: CommitQueue::default(),
         writer: Mutex::new(Writer { wal: recovered.wal, previous: None, seq: recovered.seq }),
         maintenance: Mutex::new(Live { manifest, hash: Some(hash) }),
         work: (Mutex::new(()), Condvar::new()),
         closed: AtomicBool::new(false),
         poisoned: AtomicBool::new(false),
+        fenced: AtomicBool::new(false),
         lock: Mutex::new(lock),
         pid: std::process::id(),
     }

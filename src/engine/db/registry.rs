@@ -8,15 +8,17 @@ use parking_lot::Mutex;
 
 use super::check::{CheckReport, check_storage};
 use super::engine::Engine;
-use crate::common::{Options, Result};
+use crate::common::{Error, Options, Result};
 use crate::io::{LocalOptions, LocalStorage, Storage};
 
 static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Engine>>>> = LazyLock::new(Mutex::default);
 
-/// Opens the database in a folder, or hands out the engine that already has it open for writing.
+/// Opens the database in a folder, or hands out the engine that already has it open for writing. Read-only openings
+/// share nothing: each follows the writer by itself.
 ///
 /// # Errors
-/// `NotFound`, `Invalid` for a path that holds something else, `Busy` when another process writes to it, `Corrupt`,
+/// `NotFound`, `Invalid` for a path that holds something else and for settings other than those of the engine that is
+/// shared, `Busy` when another process writes to it, `Corrupt`,
 /// `Unsupported`, `Io`.
 pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
     if options.read_only {
@@ -26,6 +28,7 @@ pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
     if let Some(engine) =
         identity(path).and_then(|path| open.get(&path)?.upgrade()).filter(|engine| engine.is_open())
     {
+        check_same(path, &options, engine.options())?;
         return Ok(engine);
     }
     let engine = Engine::open(local(path, &options)?, options)?;
@@ -52,6 +55,30 @@ fn local(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
         read_only: options.read_only,
     };
     Ok(Arc::new(LocalStorage::open(path, local)?))
+}
+
+/// Handles that share an engine share its settings.
+fn check_same(path: &Path, wanted: &Options, has: &Options) -> Result<()> {
+    // Whether it was to be created no longer matters.
+    let wanted = Options { create: has.create, ..wanted.clone() };
+    if wanted == *has {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        format!("settings of database {:?}", path.display().to_string()),
+        format!(
+            "this process has it open with another {}; use the same, or close it first",
+            differing(&wanted, has)
+        ),
+    ))
+}
+
+/// Names of the settings that are not equal.
+fn differing(a: &Options, b: &Options) -> String {
+    let (a, b) = (format!("{a:#?}"), format!("{b:#?}"));
+    let unequal = a.lines().zip(b.lines()).filter(|(a, b)| a != b);
+    let names: Vec<&str> = unequal.filter_map(|(a, _)| a.trim().split(':').next()).collect();
+    names.join(" and ")
 }
 
 /// Two paths to one folder are one database.

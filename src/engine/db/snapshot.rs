@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::transaction::Reads;
 use super::view::TableView;
-use crate::common::{Result, SeqNo};
+use crate::common::{ClosedReason, Error, Result, SeqNo};
 use crate::format::table::{TableDef, TableName};
 use crate::lsm::Published;
 
@@ -19,16 +19,18 @@ pub struct Snapshot {
     own: SeqNo,
     /// Where a serializable transaction notes what is read.
     reads: Option<Arc<Reads>>,
+    /// The process it was taken in.
+    pid: u32,
 }
 
 impl Snapshot {
     pub(super) fn new(published: Arc<Published>) -> Self {
-        Self { published, own: SeqNo(0), reads: None }
+        Self::within(published, SeqNo(0), None)
     }
 
     /// What a transaction sees, up to its own write `own`.
     pub(super) fn within(published: Arc<Published>, own: SeqNo, reads: Option<Arc<Reads>>) -> Self {
-        Self { published, own, reads }
+        Self { published, own, reads, pid: std::process::id() }
     }
 
     /// The last commit it sees; of a transaction's snapshot, the one that the transaction began at.
@@ -52,8 +54,11 @@ impl Snapshot {
     /// A table.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Closed` in a forked child, where another thread of the parent may have held any lock.
     pub fn table(&self, name: &TableName) -> Result<TableView> {
+        if self.pid != std::process::id() {
+            return Err(Error::Closed(ClosedReason::Forked));
+        }
         let table = Arc::clone(self.published.state.table(name)?);
         let seq = if table.is_overlay() { self.own } else { self.published.seq };
         Ok(TableView::new(table, seq).tracked(self.reads.clone()))

@@ -51,6 +51,12 @@ pub fn manifest(number: u64) -> String {
     format!("{MANIFEST_DIR}/{number}.mf")
 }
 
+/// True for the name of a file that was being written and means nothing yet.
+#[must_use]
+pub fn is_draft(name: &str) -> bool {
+    name.ends_with(".new")
+}
+
 /// The number in `17.wal`, `17.arrow` and the like; `None` for a name that is not ours.
 #[must_use]
 pub fn file_number(name: &str) -> Option<FileId> {

@@ -36,6 +36,12 @@ pub struct RecordHeader {
     pub payload_crc: u32,
 }
 
+/// True when a record may start with these bytes.
+#[must_use]
+pub fn may_start_record(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MARKER.to_le_bytes())
+}
+
 impl RecordHeader {
     /// The bytes of the header and the chain value after this record. `seed` is the chain value of the file
     /// header, `offset` the position of the record.

@@ -10,9 +10,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::local_file::{LocalReader, LocalWriter};
+use super::local_file::{LocalReader, LocalWriter, stamp_of};
 use super::path::{check_dir, check_path};
-use super::{FileReader, FileWriter, LockGuard, Storage, lock};
+use super::{FileReader, FileWriter, LockGuard, Stamp, Storage, lock};
 use crate::common::{ClosedReason, Error, Result};
 
 /// How a folder is opened.
@@ -154,6 +154,13 @@ impl Storage for LocalStorage {
     fn sync_dir(&self, dir: &str) -> Result<()> {
         self.writable()?;
         sync_folder(&self.full_dir(dir)?)
+    }
+
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>> {
+        let full = self.full(path)?;
+        let found =
+            fs::symlink_metadata(&full).map_err(|source| Error::io("look at", show(&full), source))?;
+        Ok(Some(stamp_of(&found)))
     }
 
     fn lock(&self) -> Result<Box<dyn LockGuard>> {

@@ -4,10 +4,10 @@
 //! so a second sync would succeed over missing data. A mapping is only ever made of a file opened for
 //! reading, which by the rules of the engine no longer changes.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use arrow::buffer::Buffer;
 use memmap2::Mmap;
 
 use super::aligned::AlignedBytes;
-use super::{FileReader, FileWriter};
+use super::{FileReader, FileWriter, Stamp};
 use crate::common::{ClosedReason, Error, Result};
 
 /// A file being appended to.
@@ -179,4 +179,28 @@ impl FileReader for LocalReader {
         let what = format!("the file had {} bytes when it was opened and now has {now}", self.len);
         Err(Error::corrupt(&self.path, now.min(self.len), what))
     }
+
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        let found = self.file.metadata().map_err(|source| Error::io("look at", &self.path, source))?;
+        Ok(Some(stamp_of(&found)))
+    }
+
+    fn peek(&self, at: u64, bytes: &mut [u8]) -> Result<Option<usize>> {
+        let failed = |source| Error::io("read", &self.path, source);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.file.read_at(&mut bytes[filled..], at + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(Some(filled))
+    }
+}
+
+/// An inode number is given out again only when nobody has the file open.
+pub(crate) fn stamp_of(found: &Metadata) -> Stamp {
+    Stamp { file: (found.dev(), found.ino()), changed: (found.mtime(), found.mtime_nsec()) }
 }

@@ -4,13 +4,14 @@
 //! The text in the file is for messages only. A forked child that drops its copy of the guard closes
 //! one descriptor and frees nothing while the parent holds the other.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::LockGuard;
+use super::local_file::stamp_of;
 use crate::common::{Error, Result};
 
 /// Name of the lock file.
@@ -22,10 +23,23 @@ const HOLDER_MAX: u64 = 256;
 /// Held while the database is open for writing.
 #[derive(Debug)]
 struct FileLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
-impl LockGuard for FileLock {}
+impl LockGuard for FileLock {
+    /// Whoever opens next locks the file that has the name then; a lock on another one means nothing to them.
+    fn is_held(&self) -> bool {
+        let same = |mine: Metadata, named: Metadata| stamp_of(&mine).file == stamp_of(&named).file;
+        match (self.file.metadata(), std::fs::symlink_metadata(&self.path)) {
+            (Ok(mine), Ok(named)) => same(mine, named),
+            // The folder cannot be looked at now, as when the process is out of descriptors or rights: nobody else
+            // was let in by that.
+            (_, Err(error)) => error.kind() != std::io::ErrorKind::NotFound,
+            (Err(_), _) => true,
+        }
+    }
+}
 
 /// Takes the lock of the database in `dir`, without waiting.
 ///
@@ -50,7 +64,7 @@ pub(crate) fn acquire(dir: &Path) -> Result<Box<dyn LockGuard>> {
     }
     // The lock itself is what counts: on a full disk the text may be missing and all still works.
     let _ = file.set_len(0).and_then(|()| file.write_all(describe_self().as_bytes()));
-    Ok(Box::new(FileLock { _file: file }))
+    Ok(Box::new(FileLock { file, path }))
 }
 
 fn busy(dir: &Path, file: &mut File) -> Error {
@@ -103,6 +117,18 @@ mod tests {
         assert!(message.contains("read_only"), "{message}");
         drop(guard);
         acquire(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_replaced_is_not_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = acquire(dir.path()).unwrap();
+        assert!(first.is_held());
+        std::fs::remove_file(dir.path().join(LOCK_FILE)).unwrap();
+        assert!(!first.is_held());
+        let second = acquire(dir.path()).unwrap();
+        assert!(second.is_held());
+        assert!(!first.is_held());
     }
 
     #[test]

@@ -16,4 +16,4 @@ pub(crate) mod storage;
 pub use local::{LocalOptions, LocalStorage};
 pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStorage;
-pub use storage::{FileReader, FileWriter, LockGuard, Storage};
+pub use storage::{Fence, FileReader, FileWriter, LockGuard, Stamp, Storage};

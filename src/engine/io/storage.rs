@@ -11,6 +11,18 @@ use arrow::buffer::Buffer;
 
 use crate::common::{Error, Result};
 
+/// What tells one state of a name from the next, at the cost of one look at it and no reading.
+///
+/// `file` differs between two files of one name for as long as a handle to the first is open. `changed` moves when a
+/// folder gains or loses a name, but not necessarily twice within one tick of the system's clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Which file it is.
+    pub file: (u64, u64),
+    /// When it was last changed, in seconds and nanoseconds.
+    pub changed: (i64, i64),
+}
+
 /// A place that holds one database.
 pub trait Storage: Send + Sync + Debug {
     /// Where this is, for messages.
@@ -48,6 +60,15 @@ pub trait Storage: Send + Sync + Debug {
     /// Makes the names in `dir` durable ("" is the database's own folder).
     fn sync_dir(&self, dir: &str) -> Result<()>;
 
+    /// What `path`, a file or a folder, is now; `None` where this cannot be told, so that one has to read it.
+    ///
+    /// # Errors
+    /// `Io`, with `NotFound` when there is nothing of that name.
+    fn stamp(&self, path: &str) -> Result<Option<Stamp>> {
+        let _ = path;
+        Ok(None)
+    }
+
     /// Takes the writer lock, held until the guard is dropped.
     ///
     /// # Errors
@@ -58,13 +79,17 @@ pub trait Storage: Send + Sync + Debug {
     fn publish(&self, dir: &str, name: &str, bytes: &[u8]) -> Result<()> {
         let path = if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") };
         let draft = format!("{path}.new");
-        self.remove(&draft)?;
-        let mut file = self.create(&draft)?;
-        file.append(bytes)?;
-        file.sync()?;
-        drop(file);
+        self.write_draft(&draft, bytes)?;
         self.rename(&draft, &path)?;
         self.sync_dir(dir)
+    }
+
+    /// Writes a whole file under a name that means nothing yet, and syncs it.
+    fn write_draft(&self, draft: &str, bytes: &[u8]) -> Result<()> {
+        self.remove(draft)?;
+        let mut file = self.create(draft)?;
+        file.append(bytes)?;
+        file.sync()
     }
 }
 
@@ -133,10 +158,38 @@ pub trait FileReader: Send + Sync + Debug {
     /// Confirms that the file still has the length it was opened with, so that a mapping of a file that
     /// someone cut short is an error and not a signal.
     fn check_len(&self) -> Result<()>;
+
+    /// Which file this is, whatever its name names now; `None` where this cannot be told.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        Ok(None)
+    }
+
+    /// Fills `bytes` with what the file holds now from `at` on and returns how many there were, also beyond the
+    /// length it was opened with; `None` where this cannot be told without opening it again.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn peek(&self, at: u64, bytes: &mut [u8]) -> Result<Option<usize>> {
+        let _ = (at, bytes);
+        Ok(None)
+    }
 }
 
+/// Fails once the writer lock is lost. It is asked between writing a draft and giving it its name: whoever opens for
+/// writing takes the lock and then removes all drafts, so a writer that was stopped in between, for however long, finds
+/// nothing to name. Drafts carry the epoch, so that it does not name another writer's either.
+pub type Fence<'a> = &'a dyn Fn() -> Result<()>;
+
 /// Holds the writer lock until dropped.
-pub trait LockGuard: Send + Sync + Debug {}
+pub trait LockGuard: Send + Sync + Debug {
+    /// False once the lock no longer keeps another writer out: somebody replaced or removed what it lies on.
+    fn is_held(&self) -> bool {
+        true
+    }
+}
 
 /// `range` as an offset and a length in memory, once it lies within a file of `len` bytes.
 pub(crate) fn check_range(path: &str, len: u64, range: &Range<u64>) -> Result<(usize, usize)> {

@@ -32,11 +32,13 @@ struct Handle {
     key: Option<KeySpec>,
     reader: OnceLock<Arc<SstReader>>,
     obsolete: AtomicBool,
+    pid: u32,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.obsolete.load(Ordering::Acquire) {
+        // In a forked child the parent may still read it.
+        if self.obsolete.load(Ordering::Acquire) && self.pid == std::process::id() {
             // A file that stays behind is an orphan, which the next opening for writing removes.
             let _ = self.storage.remove(&layout::sst(self.info.file));
             let _ = self.storage.remove(&layout::sum(self.info.file));
@@ -66,6 +68,7 @@ impl TableFile {
             key,
             reader: OnceLock::new(),
             obsolete: AtomicBool::new(false),
+            pid: std::process::id(),
         };
         let deletes = OnceLock::new();
         if stored.is_none() {
@@ -92,6 +95,13 @@ impl TableFile {
         let deletes =
             self.deletes.get().map_or_else(OnceLock::new, |bitmap| OnceLock::from(Arc::clone(bitmap)));
         Self { handle: Arc::clone(&self.handle), deletes, stored: Some(info), dead: self.dead }
+    }
+
+    /// The same file with `dead` other deleted rows, whose bitmap lies in `stored`.
+    #[must_use]
+    pub fn with_stored_deletes(&self, stored: Option<DeletesInfo>, dead: u64) -> Self {
+        let deletes = if stored.is_none() { OnceLock::from(Arc::default()) } else { OnceLock::new() };
+        Self { handle: Arc::clone(&self.handle), deletes, stored, dead }
     }
 
     /// True when rows were deleted since its bitmap was stored.

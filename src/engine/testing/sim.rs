@@ -47,6 +47,11 @@ impl SimStorage {
         self.machine.lock().stop_at = Some((call, partly));
     }
 
+    /// Frees the writer lock, as the end of the process that held it does.
+    pub fn free_lock(&self) {
+        self.machine.lock().locked = false;
+    }
+
     /// Stops the machine now.
     pub fn stop(&self) {
         self.machine.lock().off = true;

@@ -11,7 +11,7 @@ use arrow::buffer::Buffer;
 use super::replay::{Record, scan};
 use super::{ReplayBound, WalEnd, WalHeader, WalTail, WalWriter, read_header, wal_path};
 use crate::common::{DatabaseId, Epoch, Error, FileId, Result, SeqNo};
-use crate::io::Storage;
+use crate::io::{Fence, Storage};
 
 /// A log that was read and can be appended to.
 #[derive(Debug)]
@@ -34,7 +34,39 @@ pub fn replay_chain(
     newest: ReplayBound,
     visit: &mut dyn FnMut(SeqNo, Buffer) -> Result<()>,
 ) -> Result<Option<WalTail>> {
-    scan_chain(storage, files, database, newest, &mut |record| visit(record.seq, record.payload))
+    scan_chain(storage, files, database, newest, None, &mut |record| visit(record.seq, record.payload))
+}
+
+/// Reads on where an earlier reading of the log ended: `from` is what it returned, and `files` starts with the file
+/// that it ended in. `visit` also gets the file of each record.
+///
+/// # Errors
+/// As [`replay_chain`].
+pub fn follow_chain(
+    storage: &dyn Storage,
+    files: &[FileId],
+    database: DatabaseId,
+    newest: ReplayBound,
+    from: Option<&WalTail>,
+    visit: &mut dyn FnMut(FileId, SeqNo, Buffer) -> Result<()>,
+) -> Result<Option<WalTail>> {
+    let mut visit = |record: Record| visit(record.end.file, record.seq, record.payload);
+    scan_chain(storage, files, database, newest, from, &mut visit)
+}
+
+/// True when the log goes on from where `tail` ended. A writer that ended without a word may have left records that its
+/// successor cut off, to carry them on itself.
+///
+/// # Errors
+/// As [`read_header`].
+pub fn goes_on_from(
+    storage: &dyn Storage,
+    successor: FileId,
+    tail: &WalTail,
+    database: DatabaseId,
+) -> Result<bool> {
+    let end = read_header(storage, successor, database)?.prev;
+    Ok(end.is_some_and(|end| end.file == tail.end.file && (end.len > tail.end.len || end == tail.end)))
 }
 
 /// Replays the files and starts file `next`, which continues them.
@@ -46,11 +78,11 @@ pub fn recover(
     files: &[FileId],
     database: DatabaseId,
     newest: ReplayBound,
-    (next, epoch): (FileId, Epoch),
+    (next, epoch, fence): (FileId, Epoch, Fence<'_>),
     visit: &mut dyn FnMut(SeqNo, Buffer) -> Result<()>,
 ) -> Result<Recovered> {
     let mut in_doubt: VecDeque<(WalEnd, SeqNo, Buffer)> = VecDeque::new();
-    let tail = scan_chain(storage, files, database, newest, &mut |record| {
+    let tail = scan_chain(storage, files, database, newest, None, &mut |record| {
         // Of what came before, this record vouches for the durable part; earlier files are sealed.
         let settled = |end: &WalEnd| end.file != record.end.file || end.len <= record.synced_upto;
         while in_doubt.front().is_some_and(|(end, ..)| settled(end)) {
@@ -64,8 +96,12 @@ pub fn recover(
     let carried =
         in_doubt.into_iter().filter(|(end, ..)| beyond(*end)).map(|(_, seq, payload)| (seq, payload));
     let carried: Vec<(SeqNo, Buffer)> = carried.collect();
-    let mut writer =
-        WalWriter::create_carrying(storage, WalHeader { database, file: next, epoch, prev }, &carried)?;
+    let mut writer = WalWriter::create_carrying(
+        storage,
+        WalHeader { database, file: next, epoch, prev },
+        &carried,
+        fence,
+    )?;
     writer.continue_after(tail.and_then(|tail| tail.last_seq));
     Ok(Recovered { writer, tail })
 }
@@ -75,6 +111,7 @@ fn scan_chain(
     files: &[FileId],
     database: DatabaseId,
     newest: ReplayBound,
+    from: Option<&WalTail>,
     visit: &mut dyn FnMut(Record) -> Result<()>,
 ) -> Result<Option<WalTail>> {
     let mut last: Option<WalTail> = None;
@@ -83,7 +120,7 @@ fn scan_chain(
             Some(&successor) => seal_of(storage, file, successor, database)?,
             None => newest,
         };
-        let tail = scan(storage, file, database, bound, visit)?;
+        let tail = scan(storage, file, database, bound, from.filter(|from| from.end.file == file), visit)?;
         if last.is_some_and(|last| last.header.epoch > tail.header.epoch) {
             return Err(Error::corrupt(
                 wal_path(file),

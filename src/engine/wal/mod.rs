@@ -15,7 +15,8 @@ mod writer;
 mod tests;
 
 pub use crate::format::wal_header::{WalEnd, WalHeader};
-pub use chain::{Recovered, recover, replay_chain};
+pub use crate::format::wal_record::may_start_record;
+pub use chain::{Recovered, follow_chain, goes_on_from, recover, replay_chain};
 pub use replay::{ReplayBound, WalTail, read_header, replay};
 pub use writer::WalWriter;
 

@@ -67,7 +67,7 @@ pub fn replay(
     bound: ReplayBound,
     visit: &mut dyn FnMut(SeqNo, Buffer) -> Result<()>,
 ) -> Result<WalTail> {
-    scan(storage, file, database, bound, &mut |record| visit(record.seq, record.payload))
+    scan(storage, file, database, bound, None, &mut |record| visit(record.seq, record.payload))
 }
 
 /// Reads the header of a log file.
@@ -79,12 +79,13 @@ pub fn read_header(storage: &dyn Storage, file: FileId, database: DatabaseId) ->
     Ok(checked_header(&*storage.open(&path)?, &path, file, database)?.0)
 }
 
-/// [`replay`] with the position of each record.
+/// [`replay`] with the position of each record; with `from`, on from where an earlier reading of the file ended.
 pub(super) fn scan(
     storage: &dyn Storage,
     file: FileId,
     database: DatabaseId,
     bound: ReplayBound,
+    from: Option<&WalTail>,
     visit: &mut dyn FnMut(Record) -> Result<()>,
 ) -> Result<WalTail> {
     let path = wal_path(file);
@@ -95,7 +96,8 @@ pub(super) fn scan(
         ReplayBound::Exact(end) => sealed_limit(&path, &header, &*reader, end)?,
     };
     let start = WalEnd { file, len: WAL_HEADER_LEN as u64, chain: seed };
-    let mut log = Log { window: Window::new(reader), header, seed, limit, end: start, last_seq: None };
+    let (end, last_seq) = from.map_or((start, None), |tail| (tail.end, tail.last_seq));
+    let mut log = Log { window: Window::new(reader), header, seed, limit, end, last_seq };
     let proof = log.visit_all(visit)?;
     match bound {
         ReplayBound::Exact(end) if log.end.len != end.len => {
@@ -105,6 +107,8 @@ pub(super) fn scan(
             return Err(log.damaged("it is not the log that was sealed"));
         }
         ReplayBound::Exact(_) => {}
+        // Reserved room, seen again and again by a reader that follows: the seal of the file tells in the end.
+        ReplayBound::Open if from.is_some() && log.ends_in_zeros()? => {}
         ReplayBound::Open => log.check_tail()?,
     }
     let torn_bytes = log.window.file.len().saturating_sub(log.end.len);
@@ -208,6 +212,11 @@ impl Log {
             && header.synced_upto <= self.end.len
             && u64::from(header.len) <= RECORD_MAX
             && self.last_seq.is_none_or(|last| last < header.seq)
+    }
+
+    fn ends_in_zeros(&mut self) -> Result<bool> {
+        let end = self.window.file.len().min(self.end.len + RECORD_HEADER_LEN as u64);
+        Ok(end <= self.end.len || self.window.read(self.end.len..end)?.iter().all(|byte| *byte == 0))
     }
 
     /// Confirms that nothing after the current end was ever synced.

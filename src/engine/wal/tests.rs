@@ -10,6 +10,9 @@ use crate::format::wal_record::{self, RecordHeader};
 use crate::io::Storage;
 use crate::testing::{CallKind, CrashPolicy, Fault, FaultError, SimStorage};
 
+/// A lock that nobody takes away.
+const HELD: crate::io::Fence<'static> = &|| Ok(());
+
 const DB: DatabaseId = DatabaseId(0xfeed_0000_0000_0000_0000_0000_0000_0001);
 
 type Records = Vec<(u64, Vec<u8>)>;
@@ -19,7 +22,7 @@ fn header(file: u64, prev: Option<WalEnd>) -> WalHeader {
 }
 
 fn create(storage: &dyn Storage, file: u64, prev: Option<WalEnd>) -> WalWriter {
-    WalWriter::create(storage, header(file, prev)).unwrap()
+    WalWriter::create(storage, header(file, prev), &|| Ok(())).unwrap()
 }
 
 fn read(storage: &dyn Storage, file: u64, bound: ReplayBound) -> Result<(Records, WalTail)> {
@@ -257,7 +260,8 @@ fn files_of_others_are_refused() {
 fn records_of_another_epoch_are_refused() {
     let (bytes, end) = sample();
     let storage = SimStorage::new();
-    let mut writer = WalWriter::create(&storage, WalHeader { epoch: Epoch(2), ..header(7, None) }).unwrap();
+    let mut writer =
+        WalWriter::create(&storage, WalHeader { epoch: Epoch(2), ..header(7, None) }, &|| Ok(())).unwrap();
     append(&mut writer, 1..=12);
     writer.sync().unwrap();
     let mixed =
@@ -316,7 +320,8 @@ fn a_chain_goes_over_files() {
 #[test]
 fn an_earlier_epoch_cannot_follow_a_later_one() {
     let storage = SimStorage::new();
-    let first = WalWriter::create(&storage, WalHeader { epoch: Epoch(9), ..header(1, None) }).unwrap();
+    let first =
+        WalWriter::create(&storage, WalHeader { epoch: Epoch(9), ..header(1, None) }, &|| Ok(())).unwrap();
     create(&storage, 2, Some(first.end()));
     assert!(is_corrupt(read_chain(&storage, &[1, 2])));
 }
@@ -336,7 +341,7 @@ fn recovery_carries_what_is_not_proven() {
         found.push((seq.0, payload.to_vec()));
         Ok(())
     };
-    let next = (FileId(2), Epoch(2));
+    let next = (FileId(2), Epoch(2), HELD);
     let mut recovered = recover(&after, &[FileId(1)], DB, ReplayBound::Open, next, &mut visit).unwrap();
     assert_eq!(found, records(1..=6));
     assert_eq!(recovered.tail.unwrap().last_seq, Some(SeqNo(6)));
@@ -354,7 +359,7 @@ fn recovery_carries_what_is_not_proven() {
 #[test]
 fn recovery_of_nothing_starts_a_log() {
     let storage = SimStorage::new();
-    let next = (FileId(1), Epoch(1));
+    let next = (FileId(1), Epoch(1), HELD);
     let recovered = recover(&storage, &[], DB, ReplayBound::Open, next, &mut |_, _| Ok(())).unwrap();
     assert!(recovered.tail.is_none() && recovered.writer.is_empty());
 }
@@ -397,7 +402,7 @@ fn misuse_is_refused() {
     let too_long: Vec<&[u8]> = (0..17).map(|_| piece.as_slice()).collect();
     assert!(matches!(writer.append(SeqNo(6), &too_long), Err(Error::Limit { .. })));
     assert_eq!(writer.end(), before);
-    assert!(matches!(WalWriter::create(&storage, header(1, None)), Err(Error::Io { .. })));
+    assert!(matches!(WalWriter::create(&storage, header(1, None), &|| Ok(())), Err(Error::Io { .. })));
 }
 
 #[test]
@@ -432,7 +437,7 @@ fn no_acknowledged_commit_is_lost() {
         for seed in 0..40 {
             let image = storage.crash_image_at(call, seed, CrashPolicy::RANDOM);
             check_recovery(&image, promised, seq);
-            let again = (FileId(2), Epoch(2));
+            let again = (FileId(2), Epoch(2), HELD);
             image.stop_at(seed % 12 + 1, seed % 2 == 0);
             let _ = recover(&image, &[FileId(1)], DB, ReplayBound::Open, again, &mut |_, _| Ok(()));
             check_recovery(&image.crash_image(seed, CrashPolicy::RANDOM), promised, seq);

@@ -10,7 +10,7 @@ use super::{WAL_DIR, wal_path};
 use crate::common::{ClosedReason, Epoch, Error, Result, SeqNo};
 use crate::format::wal_header::{WAL_HEADER_LEN, WalEnd, WalHeader};
 use crate::format::wal_record::{self, RecordHeader};
-use crate::io::{FileWriter, Storage};
+use crate::io::{Fence, FileWriter, Storage};
 
 use arrow::buffer::Buffer;
 
@@ -43,9 +43,9 @@ impl WalWriter {
     /// Starts a log file: header written, synced, and only then given its name, durably.
     ///
     /// # Errors
-    /// `Io` when the disk refuses, also when there is such a file already.
-    pub fn create(storage: &dyn Storage, header: WalHeader) -> Result<Self> {
-        Self::create_carrying(storage, header, &[])
+    /// `Io` when the disk refuses, also when there is such a file already; what `fence` says.
+    pub fn create(storage: &dyn Storage, header: WalHeader, fence: Fence<'_>) -> Result<Self> {
+        Self::create_carrying(storage, header, &[], fence)
     }
 
     /// As [`WalWriter::create`], with records that are in the file before it appears: those that recovery
@@ -57,9 +57,10 @@ impl WalWriter {
         storage: &dyn Storage,
         header: WalHeader,
         carried: &[(SeqNo, Buffer)],
+        fence: Fence<'_>,
     ) -> Result<Self> {
         let path = wal_path(header.file);
-        let draft = format!("{path}.new");
+        let draft = format!("{path}.{}.new", header.epoch);
         storage.create_dir(WAL_DIR)?;
         storage.remove(&draft)?;
         // The rename would replace it.
@@ -73,6 +74,7 @@ impl WalWriter {
             writer.append(*seq, &[payload.as_slice()])?;
         }
         writer.sync()?;
+        fence()?;
         storage.rename(&draft, &writer.path)?;
         storage.sync_dir(WAL_DIR)?;
         Ok(writer)

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod basics;
+mod fence;
+mod follow;
 mod regressions;
 mod serializable;
 mod support;

@@ -72,6 +72,7 @@ impl Drop for Registered {
 impl Transaction {
     pub(super) fn begin(core: &Arc<Core>, isolation: Isolation, read_only: bool) -> Result<Arc<Self>> {
         core.check_open()?;
+        core.refresh()?;
         let (core, published) = (Arc::clone(core), core.recent.begin(&core.published));
         let registered = Registered { core: Arc::clone(&core), base: published.seq };
         // A transaction that only reads is serial at its snapshot, whatever happens meanwhile.
@@ -144,7 +145,7 @@ impl Transaction {
     /// # Errors
     /// `NotFound`; `Invalid` after a failed write and after the end.
     pub fn adopt(&self, name: &TableName) -> Result<()> {
-        let now = self.core.snapshot();
+        let now = self.core.snapshot()?;
         let def = Arc::clone(now.table(name)?.def());
         let mut work = self.work.lock();
         work.require_open()?;

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use trilith_engine::{Engine, Options, TableName};
 
 use crate::report::{Budget, Verdict};
-use crate::specimen::{Specimen, options, specimen};
+use crate::specimen::{Specimen, named, options, specimen};
 
 /// Runs until the time is spent; prints `ok` for each case and `wrong ...` for the first that fails.
 pub fn main(seed: u64, secs: f64) {
@@ -67,6 +67,8 @@ fn case(specimen: &Specimen, dice: &mut SmallRng) -> Verdict {
     let after = engine.snapshot().map(|snapshot| specimen.compare(&snapshot, &[path]).1);
     match (verdict, after) {
         (Verdict::Survived, Ok(verdict)) => verdict,
+        // A reader looks at the disk for each snapshot, and says what it finds damaged there.
+        (Verdict::Survived, Err(error)) if engine.options().read_only => named(&error.to_string(), &[path]),
         (Verdict::Survived, Err(error)) => Verdict::Wrong(error.to_string()),
         (verdict, _) => verdict,
     }

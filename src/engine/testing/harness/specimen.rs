@@ -164,7 +164,7 @@ impl Specimen {
 }
 
 /// An error must name the damaged file, or the one it belongs to.
-fn named(message: &str, damaged: &[&str]) -> Verdict {
+pub fn named(message: &str, damaged: &[&str]) -> Verdict {
     let stem =
         |path: &str| path.rsplit_once('.').map_or_else(|| path.to_owned(), |(stem, _)| format!("{stem}."));
     if damaged.iter().any(|path| message.contains(&stem(path))) {

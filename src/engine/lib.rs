@@ -18,13 +18,13 @@ pub mod testing;
 pub mod wal;
 
 pub use common::{
-    ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Options, Result, RowId,
-    SeqNo, TableId,
+    ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Options, Result,
+    Retention, RowId, SeqNo, TableId,
 };
 pub use db::{
     AlterTable, Appender, CheckReport, Engine, FileInfo, IfExists, Isolation, KeyRange, ROW_ID, ScanPart,
-    Snapshot, TableSpec, TableView, Transaction, WriteBatch, WriteMode, check_path, check_storage, conform,
-    key_schema, open_path,
+    Snapshot, TableSpec, TableView, Tag, Transaction, WriteBatch, WriteMode, check_path, check_storage,
+    conform, key_schema, open_path,
 };
 pub use format::key::KeyCodec;
 pub use format::stats::ColumnStats;

@@ -6,4 +6,4 @@ mod options;
 
 pub use error::{ClosedReason, Error, ErrorKind, Result};
 pub use ids::{ColumnId, DatabaseId, Epoch, FileId, RowId, SeqNo, TableId};
-pub use options::{Durability, Options};
+pub use options::{Durability, Options, Retention};

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
 
 /// When a commit is acknowledged; named in every published figure.
@@ -42,6 +44,15 @@ impl FromStr for Durability {
                 Error::invalid(format!("durability {text:?}"), "use one of none, buffered, group, strict")
             })
     }
+}
+
+/// Which past versions of a database stay readable, beside the tagged ones. A version that either number covers is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Retention {
+    /// The newest so many commits; 0 for none.
+    pub versions: u64,
+    /// The last so many seconds; 0 for none.
+    pub seconds: u64,
 }
 
 /// How an engine is opened. Byte counts unless the name says otherwise.

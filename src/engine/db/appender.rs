@@ -248,7 +248,7 @@ impl Appender {
         core.sync_log(&mut writer)?;
         let seq = writer.seq.next();
         let files = stamp(&core, &table.def, files, seq)?;
-        let all = self.publish(&mut live, &table, old, files)?;
+        let all = self.publish(&mut live, &table, old, files, seq)?;
         self.note_written(seq, &all);
         if let Some(keys) = shadows {
             // Within the active memtable older entries are superseded; those of frozen ones must be searched for.
@@ -376,6 +376,7 @@ impl Appender {
         table: &TableState,
         old: Vec<Arc<TableFile>>,
         new: Vec<Arc<TableFile>>,
+        seq: SeqNo,
     ) -> Result<Vec<Arc<TableFile>>> {
         let mut all: Vec<Arc<TableFile>> = old.into_iter().chain(new).collect();
         let stored = self.core.store_bitmaps(all.iter_mut())?;
@@ -383,6 +384,8 @@ impl Appender {
         let next_row_id = table.next_row_id.load(std::sync::atomic::Ordering::Relaxed);
         self.core.edit_manifest(live, |manifest| {
             manifest.deletes.extend(stored);
+            // This manifest is the commit.
+            manifest.as_of = seq;
             record_files(manifest, table.def.id, &all, next_row_id)
         })?;
         Ok(all)

@@ -11,10 +11,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::follow::Follower;
 use super::group::CommitQueue;
+use super::history::History;
 use super::manifest::{self, Manifest, PublishError, Stored};
+use super::past::time_after;
 use super::recent::Recent;
 use super::snapshot::Snapshot;
-use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Options, Result, SeqNo};
+use crate::common::{ClosedReason, DatabaseId, Epoch, Error, FileId, Options, Result, SeqNo};
 use crate::format::{Hash128, layout};
 use crate::io::{LockGuard, Storage};
 use crate::lsm::{FileNumbers, Output, Published, State, TableState};
@@ -63,6 +65,8 @@ pub(super) struct Writer {
 pub(super) struct Live {
     pub manifest: Manifest,
     pub hash: Option<Hash128>,
+    /// What past versions hold.
+    pub history: History,
 }
 
 impl Core {
@@ -124,7 +128,7 @@ impl Core {
             let mut live = self.maintenance.lock();
             if live.hash != Some(follower.stored().hash) {
                 let Stored { manifest, hash, .. } = Stored::clone(follower.stored());
-                *live = Live { manifest, hash: Some(hash) };
+                (live.manifest, live.hash) = (manifest, Some(hash));
             }
             self.published.store(Arc::new(newer));
         }
@@ -152,16 +156,23 @@ impl Core {
     ) -> Result<()> {
         self.check_writable()?;
         let mut next = live.manifest.clone();
+        let now = self.published.load_full();
+        next.as_of = next.as_of.max(now.seq);
+        next.time_ms = time_after(next.time_ms);
         edit(&mut next)?;
         next.number += 1;
         next.previous = live.hash;
         next.epoch = self.epoch;
         next.next_file = self.numbers.peek();
+        let forgotten = live.retained().map_or_else(Vec::new, |before| next.remember(before));
         let unused = next.drop_unused_deletes();
         match manifest::publish(&*self.storage, self.database, &next, &|| self.check_lock()) {
             Ok(hash) => {
-                *live = Live { manifest: next, hash: Some(hash) };
-                self.remove_old(live.manifest.number, &unused);
+                if next.history.last().is_some_and(|last| last.number == live.manifest.number) {
+                    live.history.keep(&live.manifest, &now.state);
+                }
+                (live.manifest, live.hash) = (next, Some(hash));
+                self.remove_old(live, &forgotten, unused);
                 Ok(())
             }
             Err(PublishError::Unchanged(error)) => Err(error),
@@ -173,12 +184,21 @@ impl Core {
     }
 
     /// What stays behind is an orphan, which the next opening removes.
-    fn remove_old(&self, number: u64, deletes: &[crate::common::FileId]) {
-        if let Some(old) = number.checked_sub(MANIFESTS_KEPT + 1) {
-            let _ = self.storage.remove(&layout::manifest(old));
+    fn remove_old(&self, live: &mut Live, forgotten: &[u64], mut deletes: Vec<FileId>) {
+        let Live { manifest, history, .. } = live;
+        deletes.retain(|file| !history.needs(*file));
+        for number in forgotten {
+            deletes.extend(history.forget(*number, manifest));
+        }
+        let past = manifest.number.checked_sub(MANIFESTS_KEPT + 1);
+        let settled = forgotten.iter().copied().filter(|number| Some(*number) < past);
+        for number in settled.chain(past) {
+            if manifest.history.iter().all(|entry| entry.number != number) {
+                let _ = self.storage.remove(&layout::manifest(number));
+            }
         }
         for file in deletes {
-            let _ = self.storage.remove(&layout::del(*file));
+            let _ = self.storage.remove(&layout::del(file));
         }
     }
 

@@ -12,10 +12,11 @@ use super::appender::{Appender, WriteMode};
 use super::batch::WriteBatch;
 use super::core::Core;
 use super::ddl::{AlterTable, IfExists, TableSpec};
+use super::history::Tag;
 use super::open::open_core;
 use super::snapshot::Snapshot;
 use super::transaction::{Isolation, Transaction};
-use crate::common::{ClosedReason, Error, Options, Result, SeqNo};
+use crate::common::{ClosedReason, Error, Options, Result, Retention, SeqNo};
 use crate::format::layout;
 use crate::format::table::{TableDef, TableName};
 use crate::io::{MemoryStorage, Storage};
@@ -229,6 +230,7 @@ impl Engine {
             // A panic there has been reported by the panic hook; there is nothing left to save.
             let _ = thread.join();
         }
+        self.core.maintenance.lock().history.close();
         self.core.lock.lock().take();
         sealed
     }
@@ -276,6 +278,54 @@ impl Engine {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.core.maintenance.lock().manifest.number
+    }
+
+    /// Every table as of commit `version`, for as long as the snapshot is held. Readable are the newest commit, those
+    /// that the retention covers, and those that a tag names; others perhaps, until they are cleaned up. It costs the
+    /// reading of one manifest and of the log from there, at most one memtable of it.
+    ///
+    /// # Errors
+    /// `NotFound` when the version is not kept, or not there yet; `Closed`, `Corrupt`, `Io`.
+    pub fn at(&self, version: SeqNo) -> Result<Snapshot> {
+        self.core.at(version)
+    }
+
+    /// Names the newest commit and returns it: it can be read until the name is dropped. Flushes.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; `Invalid` for a name that cannot be; `Closed`, `Io`.
+    pub fn create_tag(&self, name: &str) -> Result<SeqNo> {
+        self.core.create_tag(name)
+    }
+
+    /// Takes a name away; what it alone kept leaves the disk.
+    ///
+    /// # Errors
+    /// `NotFound`, `Closed`, `Io`.
+    pub fn drop_tag(&self, name: &str) -> Result<()> {
+        self.core.drop_tag(name)
+    }
+
+    /// The tags, oldest version first.
+    ///
+    /// # Errors
+    /// `Closed`; as [`Engine::snapshot`] for a reader.
+    pub fn tags(&self) -> Result<Vec<Tag>> {
+        self.core.tags()
+    }
+
+    /// Changes which versions are kept beside the tagged ones. The setting is part of the database; a new one keeps none.
+    ///
+    /// # Errors
+    /// `Closed`, `Io`.
+    pub fn set_retention(&self, retention: Retention) -> Result<()> {
+        self.core.set_retention(retention)
+    }
+
+    /// Which versions are kept beside the tagged ones.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.core.maintenance.lock().manifest.retention
     }
 
     /// The files and memtables of every table.

@@ -212,7 +212,7 @@ fn read_log(
 }
 
 /// Gets hold of all files before the writer may remove them. One that is damaged is for its readers to report.
-fn open_everything(state: &State) {
+pub(super) fn open_everything(state: &State) {
     for file in state.tables.values().flat_map(|table| table.files.iter()) {
         let _ = file.reader().map(|_| ()).and_then(|()| file.deletes().map(|_| ()));
     }

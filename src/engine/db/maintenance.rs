@@ -81,7 +81,7 @@ impl Core {
             }
             Ok(())
         })?;
-        self.remove_logs(captured.wal_start);
+        self.remove_logs(live.manifest.oldest_log());
         Ok(flushed)
     }
 

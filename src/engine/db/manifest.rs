@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::common::{DatabaseId, Epoch, Error, FileId, Result, SeqNo, TableId};
+use super::history::{Retained, Tag};
+use crate::common::{DatabaseId, Epoch, Error, FileId, Result, Retention, SeqNo, TableId};
 use crate::format::Hash128;
 use crate::format::deletes::DeletesInfo;
 use crate::format::layout;
@@ -44,6 +45,21 @@ pub struct Manifest {
     pub tables: Vec<TableRecord>,
     /// The files of deletion bitmaps that the tables refer to.
     pub deletes: Vec<DeletesInfo>,
+    /// The newest commit when it was published; later ones came later.
+    #[serde(default)]
+    pub as_of: SeqNo,
+    /// When it was published, in milliseconds since 1970; never before its predecessor.
+    #[serde(default)]
+    pub time_ms: u64,
+    /// Which past versions are kept.
+    #[serde(default)]
+    pub retention: Retention,
+    /// Names of versions.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
+    /// Earlier manifests that are kept for past versions, oldest first.
+    #[serde(default)]
+    pub history: Vec<Retained>,
 }
 
 /// One table in the manifest.
@@ -92,6 +108,11 @@ impl Manifest {
             schemas: vec![crate::format::table::PUBLIC_SCHEMA.to_owned()],
             tables: Vec::new(),
             deletes: Vec::new(),
+            as_of: SeqNo(0),
+            time_ms: 0,
+            retention: Retention::default(),
+            tags: Vec::new(),
+            history: Vec::new(),
         }
     }
 
@@ -182,6 +203,20 @@ pub fn load_named(storage: &dyn Storage, current: &dyn FileReader) -> Result<Sto
         return Err(Error::corrupt(path, 0, "it is not the manifest that CURRENT names"));
     }
     Ok(Stored { manifest: parse(&path, payload)?, database: header.database, hash: current.hash })
+}
+
+/// Reads a manifest that another one keeps.
+///
+/// # Errors
+/// `Corrupt` when it is missing, damaged or another one.
+pub fn load_retained(storage: &dyn Storage, database: DatabaseId, entry: &Retained) -> Result<Manifest> {
+    let path = layout::manifest(entry.number);
+    let bytes = read_whole(storage, &path)?;
+    let (sealed, payload, hash) = unseal(&path, MANIFEST_MAGIC, &bytes)?;
+    if Hash128(hash) != entry.hash || sealed.database != database || sealed.number != entry.number {
+        return Err(Error::corrupt(path, 0, "it is not the manifest that was kept under this number"));
+    }
+    parse(&path, payload)
 }
 
 fn read_current(current: &dyn FileReader) -> Result<(Sealed, Current)> {

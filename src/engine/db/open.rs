@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use super::core::{Core, Live, Writer};
 use super::follow::Follower;
 use super::group::CommitQueue;
+use super::history::History;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recovery::{Recovered, log_files, recover, remove_orphans};
 use crate::common::{ClosedReason, DatabaseId, Epoch, Error, FileId, Options, Result};
@@ -48,8 +49,11 @@ fn open_writer(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let next = next_numbers(&*storage, &stored)?;
     let log = storage.is_durable().then_some(next);
     let recovered = recover(&storage, stored.database, &stored.manifest, log, &|| held(&*lock))?;
-    remove_orphans(&*storage, &stored.manifest)?;
-    Ok(assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock)))
+    let history = History::open(&storage, &stored, &recovered.state)?;
+    remove_orphans(&*storage, &stored.manifest, &history)?;
+    let core = assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock));
+    core.maintenance.lock().history = history;
+    Ok(core)
 }
 
 fn held(lock: &dyn LockGuard) -> Result<()> {
@@ -163,7 +167,7 @@ fn assemble(
         follower: Mutex::default(),
         queue: CommitQueue::default(),
         writer: Mutex::new(Writer { wal: recovered.wal, previous: None, seq: recovered.seq }),
-        maintenance: Mutex::new(Live { manifest, hash: Some(hash) }),
+        maintenance: Mutex::new(Live { manifest, hash: Some(hash), history: History::default() }),
         work: (Mutex::new(()), Condvar::new()),
         closed: AtomicBool::new(false),
         poisoned: AtomicBool::new(false),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 
+use super::history::History;
 use super::maintenance::key_spec;
 use super::manifest::{FileRecord, Manifest, TableRecord};
 use super::replay::Replay;
@@ -64,10 +65,20 @@ pub(super) fn open_state(
     database: DatabaseId,
     manifest: &Manifest,
 ) -> Result<State> {
+    open_state_over(storage, database, manifest, &[])
+}
+
+/// As [`open_state`], sharing what `open` has open already.
+pub(super) fn open_state_over(
+    storage: &Arc<dyn Storage>,
+    database: DatabaseId,
+    manifest: &Manifest,
+    open: &[Arc<TableFile>],
+) -> Result<State> {
     let mut state = State { schemas: manifest.schemas.iter().cloned().collect(), ..State::default() };
     for record in &manifest.tables {
         let def = Arc::new(record.def.clone().derive());
-        let files = open_files(storage, database, manifest, record, &[])?;
+        let files = open_files(storage, database, manifest, record, open)?;
         state.put(Arc::new(TableState::new(def, files, record.next_row_id)));
     }
     Ok(state)
@@ -160,8 +171,9 @@ pub(super) fn newest_bound(manifest: &Manifest, files: &[FileId]) -> Result<Repl
 }
 
 /// Removes files that no manifest names: left by a crash between writing them and publishing them.
-pub(super) fn remove_orphans(storage: &dyn Storage, manifest: &Manifest) -> Result<()> {
-    let live = manifest.paths();
+pub(super) fn remove_orphans(storage: &dyn Storage, manifest: &Manifest, history: &History) -> Result<()> {
+    let mut live = manifest.paths();
+    live.extend(history.paths());
     for dir in [layout::SST_DIR, layout::DEL_DIR] {
         for path in
             storage.list(dir)?.iter().map(|name| format!("{dir}/{name}")).filter(|path| !live.contains(path))
@@ -169,7 +181,7 @@ pub(super) fn remove_orphans(storage: &dyn Storage, manifest: &Manifest) -> Resu
             storage.remove(&path)?;
         }
     }
-    let start = manifest.wal_start.unwrap_or_default();
+    let start = manifest.oldest_log();
     for name in storage.list(layout::WAL_DIR)? {
         if layout::file_number(&name).is_some_and(|file| file < start) || !name.ends_with(".wal") {
             storage.remove(&format!("{}/{name}", layout::WAL_DIR))?;
@@ -177,7 +189,8 @@ pub(super) fn remove_orphans(storage: &dyn Storage, manifest: &Manifest) -> Resu
     }
     for name in storage.list(layout::MANIFEST_DIR)? {
         let number = layout::file_number(&name).unwrap_or_default().0;
-        if number > manifest.number || number + 2 < manifest.number || name.ends_with(".new") {
+        let kept = manifest.history.iter().any(|entry| entry.number == number);
+        if number > manifest.number || (number + 2 < manifest.number && !kept) || layout::is_draft(&name) {
             storage.remove(&format!("{}/{name}", layout::MANIFEST_DIR))?;
         }
     }

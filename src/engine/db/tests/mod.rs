@@ -4,6 +4,7 @@
 mod basics;
 mod fence;
 mod follow;
+mod past;
 mod regressions;
 mod serializable;
 mod support;

@@ -5,12 +5,11 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
 
 use super::conform::conform_key_arrays;
 use super::view::TableView;
 use crate::common::{Error, Result, SeqNo};
-use crate::format::table::record_batch;
+use crate::format::table::{TableDef, record_batch};
 use crate::lsm::columns::{projected, read_arrays};
 use crate::lsm::{Gather, TableFile};
 use crate::memtable::Found;
@@ -18,13 +17,14 @@ use crate::sstable::SortedKeys;
 
 /// A row where it lies, nothing copied: columns of its batch, and its place in them.
 #[derive(Clone, Debug)]
-pub struct Row {
-    schema: SchemaRef,
+pub struct Row<'a> {
+    table: Arc<TableDef>,
+    projection: Option<&'a [usize]>,
     columns: Vec<ArrayRef>,
     index: usize,
 }
 
-impl Row {
+impl Row<'_> {
     /// The columns of its batch that were asked for.
     #[must_use]
     pub fn columns(&self) -> &[ArrayRef] {
@@ -43,7 +43,9 @@ impl Row {
     /// When the columns do not fit the table, which they do.
     pub fn to_batch(&self) -> Result<RecordBatch> {
         let columns = self.columns.iter().map(|column| column.slice(self.index, 1)).collect();
-        record_batch(&self.schema, columns, 1)
+        let schema =
+            self.projection.map_or_else(|| self.table.schema(), |columns| projected(&self.table, columns));
+        record_batch(&schema, columns, 1)
     }
 }
 
@@ -80,7 +82,7 @@ impl TableView {
     ///
     /// # Errors
     /// As [`TableView::get`].
-    pub fn get_row(&self, key: &[u8], projection: Option<&[usize]>) -> Result<Option<Row>> {
+    pub fn get_row<'a>(&self, key: &[u8], projection: Option<&'a [usize]>) -> Result<Option<Row<'a>>> {
         self.note_key(key);
         let Some(place) = self.find(key)? else { return Ok(None) };
         let all: Vec<usize>;
@@ -104,8 +106,7 @@ impl TableView {
                 (read_arrays(self.def(), reader, batch, columns)?, index)
             }
         };
-        let schema = projection.map_or_else(|| self.schema(), |columns| projected(self.def(), columns));
-        Ok(Some(Row { schema, columns, index }))
+        Ok(Some(Row { table: Arc::clone(self.def()), projection, columns, index }))
     }
 
     /// The rows of many keys: those found, in the order of the keys, and for each key the place of its row among them.

@@ -38,6 +38,10 @@ pub fn read_arrays(
     i: usize,
     columns: &[usize],
 ) -> Result<Vec<ArrayRef>> {
+    let kept = |&column: &usize| reader.kept_column(i, reader.column_index(table.columns[column].id)?);
+    if let Some(kept) = columns.iter().map(kept).collect() {
+        return Ok(kept);
+    }
     let places: Vec<Option<usize>> =
         columns.iter().map(|&column| reader.column_index(table.columns[column].id)).collect();
     let held: Vec<usize> = places.iter().flatten().copied().collect();

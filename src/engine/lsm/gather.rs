@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::interleave;
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{interleave, take};
 use arrow::datatypes::SchemaRef;
 
 use super::columns::read_arrays;
@@ -57,7 +57,20 @@ impl Gather {
     /// # Errors
     /// When the file cannot be read.
     pub fn push_file(&mut self, reader: &SstReader, row: u64) -> Result<()> {
-        let batch = reader.batch_of_row(row);
+        self.push_rows(reader, row, std::iter::once(row))
+    }
+
+    /// Picks rows of the batch of a file that holds row `first`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn push_rows(
+        &mut self,
+        reader: &SstReader,
+        first: u64,
+        rows: impl Iterator<Item = u64>,
+    ) -> Result<()> {
+        let batch = reader.batch_of_row(first);
         let source = Source::File(reader.info().file, batch);
         let at = match self.source(source) {
             Some(at) => at,
@@ -67,7 +80,8 @@ impl Gather {
                 self.add(source, arrays)
             }
         };
-        self.places.push((at, (row - reader.batch_rows(batch).start) as usize));
+        let start = reader.batch_rows(batch).start;
+        self.places.extend(rows.map(|row| (at, (row - start) as usize)));
         Ok(())
     }
 
@@ -100,15 +114,27 @@ impl Gather {
         self.sources.len() - 1
     }
 
+    /// True when the rows follow each other in one batch, so that none need be copied.
+    fn is_run(&self) -> bool {
+        self.places.windows(2).all(|pair| pair[1] == (pair[0].0, pair[0].1 + 1))
+    }
+
     /// The rows picked, as one batch.
     ///
     /// # Errors
     /// When they pass what one batch can hold.
     pub fn take(self) -> Result<RecordBatch> {
         let Some(&(first, row)) = self.places.first() else { return Ok(RecordBatch::new_empty(self.schema)) };
+        let is_run = self.is_run();
+        // Of one batch, rows are taken by their number alone.
+        let rows = || self.places.iter().map(|(_, row)| *row as u32);
+        let indices = (!is_run && self.sources.len() == 1).then(|| UInt32Array::from_iter_values(rows()));
         let column = |i: usize| -> Result<ArrayRef> {
-            if self.places.len() == 1 {
-                return Ok(self.sources[first].1[i].slice(row, 1));
+            if is_run {
+                return Ok(self.sources[first].1[i].slice(row, self.places.len()));
+            }
+            if let Some(indices) = &indices {
+                return Ok(take(&self.sources[0].1[i], indices, None)?);
             }
             let pieces: Vec<&dyn Array> = self.sources.iter().map(|(_, arrays)| &*arrays[i]).collect();
             Ok(interleave(&pieces, &self.places)?)

@@ -41,11 +41,33 @@ impl Found {
     }
 }
 
+/// The chunks in order.
+#[derive(Debug, Default)]
+struct Chunks {
+    all: Vec<Arc<Chunk>>,
+    /// The number of the first entry of each: a search need not look into chunks all over the memory.
+    starts: Vec<u32>,
+}
+
+impl Chunks {
+    fn push(&mut self, chunk: Arc<Chunk>) {
+        self.starts.push(chunk.start);
+        self.all.push(chunk);
+    }
+
+    /// The chunk that holds an entry, and the entry's place in it.
+    fn locate(&self, entry: u32) -> Option<(&Arc<Chunk>, usize)> {
+        let at = self.starts.partition_point(|start| *start <= entry).checked_sub(1)?;
+        let chunk = &self.all[at];
+        (entry < chunk.end()).then(|| (chunk, (entry - chunk.start) as usize))
+    }
+}
+
 /// Rows and deletions of one table that no file holds yet.
 #[derive(Debug)]
 pub struct MemTable {
     keyed: bool,
-    chunks: RwLock<Vec<Arc<Chunk>>>,
+    chunks: RwLock<Chunks>,
     index: RadixTree,
     /// Of columns, keys and entries; the index counts its own.
     bytes: AtomicUsize,
@@ -67,7 +89,7 @@ impl MemTable {
     /// Number of entries pushed so far.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.chunks.read().last().map_or(0, |chunk| chunk.end())
+        self.chunks.read().all.last().map_or(0, |chunk| chunk.end())
     }
 
     /// True before the first push.
@@ -79,19 +101,24 @@ impl MemTable {
     /// Sequence number of the first commit in it.
     #[must_use]
     pub fn first_seq(&self) -> Option<SeqNo> {
-        self.chunks.read().first().map(|chunk| chunk.seq(0))
+        self.chunks.read().all.first().map(|chunk| chunk.seq(0))
     }
 
     /// Sequence number of the last commit in it.
     #[must_use]
     pub fn last_seq(&self) -> Option<SeqNo> {
-        self.chunks.read().last().map(|chunk| chunk.seq(chunk.len() - 1))
+        self.chunks.read().all.last().map(|chunk| chunk.seq(chunk.len() - 1))
     }
 
     /// Number of entries whose commit is at or before `seq`: the limit of a snapshot.
     #[must_use]
     pub fn limit(&self, seq: SeqNo) -> u32 {
-        let chunks = self.chunks.read();
+        let chunks = &self.chunks.read().all;
+        // Nearly always the snapshot sees all.
+        if let Some(last) = chunks.last().filter(|last| last.commits.last().is_some_and(|(_, at)| *at <= seq))
+        {
+            return last.end();
+        }
         let at = chunks.partition_point(|chunk| chunk.commits[0].1 <= seq);
         let Some(chunk) = at.checked_sub(1).map(|i| &chunks[i]) else { return 0 };
         let commits = chunk.commits.partition_point(|(_, commit)| *commit <= seq);
@@ -127,10 +154,10 @@ impl MemTable {
         for (i, entry) in chunk.entries.iter().enumerate() {
             let number = chunk.start + i as u32;
             let older = chunk.keys.with(i, |key| self.index.newest(key));
-            let older = older.max(chunk.keys.row_id(i).and_then(|id| entry_of(&chunks, id)));
+            let older = older.max(chunk.keys.row_id(i).and_then(|id| entry_of(&chunks.all, id)));
             older.inspect(|older| entry.follow(*older));
             chunk.keys.with(i, |key| self.index.replace(key, number))?;
-            if let Some((chunk, offset)) = older.and_then(|older| locate(&chunks, older)) {
+            if let Some((chunk, offset)) = older.and_then(|older| chunks.locate(older)) {
                 chunk.entries[offset].supersede(number);
             }
         }
@@ -146,7 +173,7 @@ impl MemTable {
             return None;
         }
         let chunks = self.chunks.read();
-        let fresh = row_id.and_then(|id| entry_of(&chunks, RowId(u64::from_be_bytes(id))));
+        let fresh = row_id.and_then(|id| entry_of(&chunks.all, RowId(u64::from_be_bytes(id))));
         below(&chunks, newest.max(fresh)?, limit)
     }
 
@@ -169,7 +196,7 @@ impl MemTable {
     /// The chunks that hold the entries below `limit`; the last may reach beyond it.
     #[must_use]
     pub fn chunks(&self, limit: u32) -> Vec<Arc<Chunk>> {
-        self.chunks.read().iter().take_while(|chunk| chunk.start < limit).map(Arc::clone).collect()
+        self.chunks.read().all.iter().take_while(|chunk| chunk.start < limit).map(Arc::clone).collect()
     }
 
     /// The next key, put into `key`, and the number of its newest entry. Only on a memtable that nobody pushes to.
@@ -182,15 +209,16 @@ impl MemTable {
         while let Some(parts) = self.mergeable_tail() {
             let merged = Arc::new(Chunk::merge(&parts)?);
             let mut chunks = self.chunks.write();
-            let keep = chunks.len() - parts.len();
-            chunks.truncate(keep);
+            let keep = chunks.all.len() - parts.len();
+            chunks.starts.truncate(keep);
+            chunks.all.truncate(keep);
             chunks.push(merged);
         }
         Ok(())
     }
 
     fn mergeable_tail(&self) -> Option<Vec<Arc<Chunk>>> {
-        let chunks = self.chunks.read();
+        let chunks = &self.chunks.read().all;
         let tail = chunks.len().checked_sub(MERGE_FAN_IN).map(|at| &chunks[at..])?;
         let class = |chunk: &Chunk| chunk.len().ilog(MERGE_FAN_IN);
         let last = class(tail.last()?);
@@ -201,16 +229,10 @@ impl MemTable {
     }
 }
 
-fn locate(chunks: &[Arc<Chunk>], entry: u32) -> Option<(&Arc<Chunk>, usize)> {
-    let at = chunks.partition_point(|chunk| chunk.start <= entry).checked_sub(1)?;
-    let chunk = &chunks[at];
-    (entry < chunk.end()).then(|| (chunk, (entry - chunk.start) as usize))
-}
-
 /// The newest entry below `limit` of the key whose newest entry is `entry`.
-fn below(chunks: &[Arc<Chunk>], mut entry: u32, limit: u32) -> Option<Found> {
+fn below(chunks: &Chunks, mut entry: u32, limit: u32) -> Option<Found> {
     while entry != LIVE {
-        let (chunk, offset) = locate(chunks, entry)?;
+        let (chunk, offset) = chunks.locate(entry)?;
         if entry < limit {
             return Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) });
         }

@@ -58,6 +58,12 @@ impl SstReader {
         columns.iter().map(|column| found(column).ok_or_else(|| missing(column))).collect()
     }
 
+    /// A column of a batch, if it is decoded already.
+    #[must_use]
+    pub fn kept_column(&self, batch: usize, column: usize) -> Option<ArrayRef> {
+        self.decoded.get(batch)?.get()?.columns.get(column)?.get().cloned()
+    }
+
     /// Decodes columns afresh; returns them with their positions, ascending and without repeats.
     pub(super) fn decode_columns(
         &self,

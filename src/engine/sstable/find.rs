@@ -1,6 +1,8 @@
 //! Rows by key: fence keys choose the batch, its Bloom filter spares most absent keys, then the key
 //! column is searched.
 
+use std::ops::Range;
+
 use arrow::array::BinaryArray;
 
 use super::reader::SstReader;
@@ -83,6 +85,22 @@ impl SstReader {
         self.check_len()?;
         let row = self.with_key_column(batch, |column| column.lower_bound(0, key))?;
         Ok(self.batch_rows(batch).start + row as u64)
+    }
+
+    /// First row of `rows`, which lie in one batch, whose key is not less than `key`; their end when there is none.
+    /// Quick when it is near their start.
+    ///
+    /// # Errors
+    /// As [`SstReader::find`].
+    pub fn lower_bound_within(&self, rows: Range<u64>, key: &[u8]) -> Result<u64> {
+        if rows.is_empty() {
+            return Ok(rows.end);
+        }
+        let batch = self.batch_of_row(rows.start);
+        let start = self.batch_rows(batch).start;
+        let found =
+            self.with_key_column(batch, |column| column.gallop((rows.start - start) as usize, key))?;
+        Ok((start + found as u64).min(rows.end))
     }
 
     /// Encoded keys of one batch.

@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 
 use super::span::Span;
 use crate::common::{Result, SeqNo};
-use crate::lsm::TableFile;
+use crate::lsm::{Gather, TableFile};
 use crate::memtable::{Found, From, MemTable, Walk};
 use crate::sstable::SstReader;
 
@@ -40,6 +40,37 @@ impl FileCursor {
         let mut cursor = Self { reader, max_seq, deletes, ahead: start..end, reverse, row: None, key };
         cursor.advance()?;
         Ok(cursor.row.is_some().then_some(cursor))
+    }
+
+    /// Picks its row and those that follow it in their batch, `room` rows at most and none beyond the key `bound`; moves
+    /// past them. Nothing else may be at a key before `bound`.
+    pub(super) fn pick_run(&mut self, bound: Option<&[u8]>, room: usize, gather: &mut Gather) -> Result<()> {
+        let Some(row) = self.row else { return Ok(()) };
+        let run = self.run(row, bound, room as u64)?;
+        let is_live = |row: &u64| !self.deletes.contains(*row as u32);
+        if self.reverse {
+            self.ahead.end = run.start;
+            gather.push_rows(&self.reader, row, run.rev().filter(is_live))?;
+        } else {
+            self.ahead.start = run.end;
+            gather.push_rows(&self.reader, row, run.filter(is_live))?;
+        }
+        self.advance()
+    }
+
+    /// Rows of the batch of `row`, from it up to `bound` in the direction of the walk, live or not.
+    fn run(&self, row: u64, bound: Option<&[u8]>, room: u64) -> Result<Range<u64>> {
+        let batch = self.reader.batch_rows(self.reader.batch_of_row(row));
+        if self.reverse {
+            let least = batch.start.max(self.ahead.start).max((row + 1).saturating_sub(room));
+            // The key that comes after the bound.
+            let beyond = bound.map(|bound| [bound, &[0]].concat());
+            let start = beyond.map(|key| self.reader.lower_bound_within(least..row, &key)).transpose()?;
+            return Ok(start.unwrap_or(least)..row + 1);
+        }
+        let most = batch.end.min(self.ahead.end).min(row.saturating_add(room));
+        let end = bound.map(|bound| self.reader.lower_bound_within(row + 1..most, bound)).transpose()?;
+        Ok(row..end.unwrap_or(most))
     }
 
     /// Moves to the next row that is not deleted.

@@ -46,6 +46,10 @@ impl Ordered {
     /// When a file cannot be read.
     pub fn next_batch(&mut self, rows: usize, mut gather: Gather) -> Result<RecordBatch> {
         while gather.len() < rows && self.find_next() {
+            if let Some(at) = self.lone_file() {
+                self.pick_run(at, rows - gather.len(), &mut gather)?;
+                continue;
+            }
             let entry = self.pick_entry(&mut gather)?;
             self.pick_row(entry, &mut gather)?;
         }
@@ -60,6 +64,25 @@ impl Ordered {
         self.key.clear();
         self.key.extend_from_slice(next);
         true
+    }
+
+    /// The file at the key, when nothing else is.
+    fn lone_file(&self) -> Option<usize> {
+        let at = self.files.iter().position(|cursor| cursor.key == self.key)?;
+        let others = self.files[at + 1..].iter().map(|c| &c.key).chain(self.memtables.iter().map(|c| &c.key));
+        others.into_iter().all(|key| *key != self.key).then_some(at)
+    }
+
+    /// Picks the rows of a file that come before those of all others.
+    fn pick_run(&mut self, at: usize, room: usize, gather: &mut Gather) -> Result<()> {
+        let mut cursor = self.files.swap_remove(at);
+        let others = self.memtables.iter().map(|c| &c.key).chain(self.files.iter().map(|c| &c.key));
+        let bound = if self.reverse { others.max() } else { others.min() };
+        cursor.pick_run(bound.map(Vec::as_slice), room, gather)?;
+        if cursor.row.is_some() {
+            self.files.push(cursor);
+        }
+        Ok(())
     }
 
     /// Moves the memtables past the key; picks its row when the newest entry is one.

@@ -24,6 +24,17 @@ pub(super) const ENDING: u32 = 2;
 const HEAD: usize = 3;
 const LEAF_HEAD: usize = 2;
 
+/// Where a child is in the order of keys: 0 for the leaf of the key that ends at the node, else one more than its byte.
+pub(super) type Place = i16;
+const ENDING_PLACE: Place = 0;
+pub(super) const BEFORE_ALL: Place = -1;
+pub(super) const AFTER_ALL: Place = 257;
+
+/// The place of the child that a key goes on to by `byte`, or ends at without one.
+pub(super) fn place_of(byte: Option<u8>) -> Place {
+    byte.map_or(ENDING_PLACE, |byte| Place::from(byte) + 1)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     N4,
@@ -153,6 +164,40 @@ impl<'a> Node<'a> {
             Kind::N256 => {}
         }
         self.words[0].store(kind as u32 | (count as u32 + 1) << 8, Ordering::Release);
+    }
+
+    /// The nearest child beyond `place`, with its own place.
+    pub(super) fn next(self, place: Place, reverse: bool) -> Option<(Place, u32)> {
+        let found = match self.head() {
+            (kind @ (Kind::N4 | Kind::N16), count) => self.next_of_few(kind, count, place, reverse),
+            (kind, _) if reverse => (1..place.max(1)).rev().find_map(|at| self.child_at(kind, at)),
+            (kind, _) => (place.max(0) + 1..AFTER_ALL).find_map(|at| self.child_at(kind, at)),
+        };
+        let ending = || Some((ENDING_PLACE, self.ending())).filter(|(_, leaf)| *leaf != NONE);
+        match reverse {
+            true => found.or_else(|| ending().filter(|_| place > ENDING_PLACE)),
+            false => ending().filter(|_| place < ENDING_PLACE).or(found),
+        }
+    }
+
+    fn next_of_few(self, kind: Kind, count: usize, place: Place, reverse: bool) -> Option<(Place, u32)> {
+        let places = (0..count).map(|i| (place_of(Some(self.byte(i, Ordering::Relaxed))), i));
+        let (at, i) = match reverse {
+            true => places.filter(|(at, _)| *at < place).max()?,
+            false => places.filter(|(at, _)| *at > place).min()?,
+        };
+        Some((at, self.words[kind.children() + i].load(Ordering::Acquire)))
+    }
+
+    /// The child at a place of a large node.
+    fn child_at(self, kind: Kind, at: Place) -> Option<(Place, u32)> {
+        let byte = (at - 1) as usize;
+        let i = match kind {
+            Kind::N48 => usize::from(self.byte(byte, Ordering::Acquire)).checked_sub(1)?,
+            _ => byte,
+        };
+        let child = self.words[kind.children() + i].load(Ordering::Acquire);
+        (child != NONE).then_some((at, child))
     }
 
     /// Calls `visit` with each byte and child, in no order for small nodes, ascending otherwise.

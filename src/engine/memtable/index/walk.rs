@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::node::{Leaf, NONE, Node, leaf_of};
+use super::node::{AFTER_ALL, BEFORE_ALL, Leaf, NONE, Node, Place, leaf_of, place_of};
 use super::radix::{RadixTree, next_slot};
 
 /// Where a walk begins.
@@ -21,8 +21,23 @@ pub enum From<'a> {
 #[derive(Clone, Debug)]
 pub struct Walk {
     /// What is still to come, the next last.
-    ahead: Vec<u32>,
+    ahead: Vec<Ahead>,
     reverse: bool,
+}
+
+/// What lies below a node beyond one of its children, or a leaf.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    pointer: u32,
+    beyond: Place,
+}
+
+impl Walk {
+    /// Puts ahead all that `pointer` points to.
+    fn push(&mut self, pointer: u32) {
+        let beyond = if self.reverse { AFTER_ALL } else { BEFORE_ALL };
+        self.ahead.push(Ahead { pointer, beyond });
+    }
 }
 
 impl RadixTree {
@@ -32,7 +47,7 @@ impl RadixTree {
         let mut walk = Walk { ahead: Vec::new(), reverse };
         match (from, self.root()) {
             (_, NONE) => {}
-            (From::End, root) => walk.ahead.push(root),
+            (From::End, root) => walk.push(root),
             (From::Key(key), root) => self.seek(root, key, &mut walk),
         }
         walk
@@ -41,15 +56,21 @@ impl RadixTree {
     /// The next key, put into `key`, and its newest entry.
     pub fn step(&self, walk: &mut Walk, key: &mut Vec<u8>) -> Option<u32> {
         loop {
-            let pointer = walk.ahead.pop()?;
-            let Some(leaf) = leaf_of(pointer) else {
-                self.push_children(walk, Node::at(&self.arena, pointer), None);
-                continue;
-            };
-            let leaf = Leaf::at(&self.arena, leaf);
-            key.clear();
-            leaf.copy_key(key);
-            return Some(leaf.entry().load(Ordering::Acquire));
+            let next = walk.ahead.last_mut()?;
+            if let Some(leaf) = leaf_of(next.pointer) {
+                walk.ahead.pop();
+                let leaf = Leaf::at(&self.arena, leaf);
+                key.clear();
+                leaf.copy_key(key);
+                return Some(leaf.entry().load(Ordering::Acquire));
+            }
+            match Node::at(&self.arena, next.pointer).next(next.beyond, walk.reverse) {
+                Some((place, child)) => {
+                    next.beyond = place;
+                    walk.push(child);
+                }
+                None => drop(walk.ahead.pop()),
+            }
         }
     }
 
@@ -65,11 +86,11 @@ impl RadixTree {
             if differs_at.is_some_and(|at| node.depth() > at) {
                 break;
             }
-            self.push_children(walk, node, Some(key.get(node.depth()).copied()));
+            walk.ahead.push(Ahead { pointer, beyond: place_of(key.get(node.depth()).copied()) });
             pointer = next_slot(node, key).map_or(NONE, |slot| self.load(slot));
         }
         if pointer != NONE && side_ahead {
-            walk.ahead.push(pointer);
+            walk.push(pointer);
         }
     }
 
@@ -84,24 +105,5 @@ impl RadixTree {
             pointer = next;
         }
         self.any_leaf(pointer)
-    }
-
-    /// Puts a node's children ahead, the nearest last: all of them, or those beyond a byte (or the end of a key).
-    fn push_children(&self, walk: &mut Walk, node: Node<'_>, beyond: Option<Option<u8>>) {
-        let mut children: Vec<(Option<u8>, u32)> = Vec::with_capacity(node.head().1 + 1);
-        let ending = node.ending();
-        if ending != NONE {
-            children.push((None, ending));
-        }
-        node.for_each(|byte, child| children.push((Some(byte), child)));
-        if let Some(beyond) = beyond {
-            children.retain(|(byte, _)| if walk.reverse { *byte < beyond } else { *byte > beyond });
-        }
-        children.sort_unstable();
-        if walk.reverse {
-            walk.ahead.extend(children.iter().map(|(_, child)| child));
-        } else {
-            walk.ahead.extend(children.iter().rev().map(|(_, child)| child));
-        }
     }
 }

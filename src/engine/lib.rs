@@ -10,6 +10,7 @@
 pub mod common;
 pub mod db;
 pub mod format;
+pub mod index;
 pub mod io;
 pub mod lsm;
 pub mod memtable;

@@ -21,9 +21,10 @@ const ENGINE: Crate = Crate {
         ("wal", &["common", "io", "format"]),
         ("memtable", &["common", "io", "format"]),
         ("sstable", &["common", "io", "format"]),
-        ("lsm", &["common", "io", "format", "memtable", "sstable"]),
-        ("db", &["common", "io", "format", "wal", "memtable", "sstable", "lsm"]),
-        ("testing", &["common", "io", "format", "wal", "memtable", "sstable", "lsm", "db"]),
+        ("index", &["common", "io", "format"]),
+        ("lsm", &["common", "io", "format", "memtable", "sstable", "index"]),
+        ("db", &["common", "io", "format", "wal", "memtable", "sstable", "index", "lsm"]),
+        ("testing", &["common", "io", "format", "wal", "memtable", "sstable", "index", "lsm", "db"]),
     ],
 };
 

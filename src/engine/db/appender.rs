@@ -222,6 +222,7 @@ impl Appender {
             self.runs.extend(output.finish()?);
         }
         let core = Arc::clone(&self.core);
+        core.store_codes(&self.table.def, &self.runs);
         let mut live = core.maintenance.lock();
         core.check_writable()?;
         let table = self.present_table()?;

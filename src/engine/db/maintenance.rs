@@ -9,6 +9,7 @@ use crate::common::{FileId, Result, SeqNo, TableId};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::layout;
 use crate::format::table::TableDef;
+use crate::index::is_coded;
 use crate::lsm::compaction::{Choice, Compacted, FileShape, choose, compact_files};
 use crate::lsm::{State, TableFile, TableState, flush_memtable};
 use crate::memtable::MemTable;
@@ -101,6 +102,7 @@ impl Core {
             for (position, bitmap) in output.deletes {
                 files[position] = Arc::new(files[position].with_bitmap(bitmap));
             }
+            self.store_codes(&state.def, &output.files);
             files.extend(self.open_files(&state.def, output.files)?);
             let frozen = state.frozen[1..].to_vec();
             state = Arc::new(state.replace(Some(files), frozen, Arc::clone(&state.active)));
@@ -154,6 +156,16 @@ impl Core {
         let open =
             |info| Arc::new(TableFile::new(Arc::clone(&self.storage), self.database, info, key.clone()));
         Ok(files.into_iter().map(open).collect())
+    }
+
+    /// Writes the codes of new files' vectors. A search makes those that a disk refused.
+    pub fn store_codes(&self, table: &TableDef, files: &[SstInfo]) {
+        if !table.columns.iter().any(|column| is_coded(column.field.data_type()).is_some()) {
+            return;
+        }
+        for file in self.open_files(table, files.to_vec()).unwrap_or_default() {
+            let _ = file.store_codes();
+        }
     }
 
     fn remove_logs(&self, before: FileId) {
@@ -210,6 +222,7 @@ impl Core {
             if self.has_frozen() { self.flush_frozen() } else { Ok(()) }
         };
         let compacted = compact_files(&table.def, inputs, self.output(table, (min, max)), &keep_going)?;
+        self.store_codes(&table.def, &compacted.files);
         self.publish_compacted(table.def.id, compacted)
     }
 

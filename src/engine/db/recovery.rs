@@ -169,6 +169,13 @@ pub(super) fn remove_orphans(storage: &dyn Storage, manifest: &Manifest) -> Resu
             storage.remove(&path)?;
         }
     }
+    let files: Vec<FileId> =
+        manifest.tables.iter().flat_map(|table| table.files.iter().map(|file| file.sst.file)).collect();
+    for name in storage.list(layout::INDEX_DIR)? {
+        if layout::is_draft(&name) || layout::file_number(&name).is_none_or(|file| !files.contains(&file)) {
+            storage.remove(&format!("{}/{name}", layout::INDEX_DIR))?;
+        }
+    }
     let start = manifest.wal_start.unwrap_or_default();
     for name in storage.list(layout::WAL_DIR)? {
         if layout::file_number(&name).is_some_and(|file| file < start) || !name.ends_with(".wal") {

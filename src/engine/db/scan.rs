@@ -11,6 +11,7 @@ use super::batch::ROW_ID;
 use crate::common::{Error, Result};
 use crate::format::stats::ColumnStats;
 use crate::format::table::{TableDef, record_batch};
+use crate::index::CodedRows;
 use crate::lsm::TableFile;
 use crate::lsm::columns::{live_rows, read_columns};
 use crate::memtable::{Chunk, ChunkKeys, MemTable};
@@ -26,7 +27,7 @@ pub struct ScanPart {
 
 #[derive(Clone, Debug)]
 enum Source {
-    File { reader: Arc<SstReader>, path: String, hidden: Arc<RoaringBitmap> },
+    File { file: Arc<TableFile>, reader: Arc<SstReader>, path: String, hidden: Arc<RoaringBitmap> },
     MemTable { chunks: Vec<(Arc<Chunk>, Option<BooleanArray>)> },
 }
 
@@ -38,7 +39,7 @@ impl ScanPart {
         let reader = Arc::clone(file.reader()?);
         reader.check_len()?;
         let path = crate::format::layout::sst(file.id());
-        Ok(Self { table, source: Source::File { reader, path, hidden }, rows })
+        Ok(Self { table, source: Source::File { file, reader, path, hidden }, rows })
     }
 
     /// `None` when the memtable holds no live row.
@@ -155,6 +156,26 @@ impl ScanPart {
                 };
                 Ok((rows.project(columns)?, live.clone()))
             }
+        }
+    }
+
+    /// The codes of a column of vectors in batch `i`; `None` when it has none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn codes(&self, i: usize, column: usize) -> Result<Option<CodedRows>> {
+        let Source::File { file, reader, .. } = &self.source else { return Ok(None) };
+        let rows = reader.batch_rows(i);
+        let codes = file.codes(self.table.columns[column].id)?;
+        Ok(codes.map(|codes| CodedRows { codes, rows: rows.start as usize..rows.end as usize }))
+    }
+
+    /// Which rows of batch `i` count; all when `None`.
+    #[must_use]
+    pub fn live(&self, i: usize) -> Option<BooleanArray> {
+        match &self.source {
+            Source::File { reader, hidden, .. } => live_rows(reader.batch_rows(i), hidden),
+            Source::MemTable { chunks } => chunks[i].1.clone(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Where each file of a database lies. Names are numbers: no user-given name ever becomes a path.
 
-use crate::common::FileId;
+use crate::common::{ColumnId, FileId};
 
 /// Folder of the write-ahead log.
 pub const WAL_DIR: &str = "wal";
@@ -8,12 +8,14 @@ pub const WAL_DIR: &str = "wal";
 pub const SST_DIR: &str = "sst";
 /// Folder of the deletion bitmaps.
 pub const DEL_DIR: &str = "del";
+/// Folder of what is derived from SSTables for searches.
+pub const INDEX_DIR: &str = "idx";
 /// Folder of the manifests.
 pub const MANIFEST_DIR: &str = "manifest";
 /// The file that names the live manifest.
 pub const CURRENT: &str = "CURRENT";
 /// Every folder of a database.
-pub const DIRS: [&str; 4] = [WAL_DIR, SST_DIR, DEL_DIR, MANIFEST_DIR];
+pub const DIRS: [&str; 5] = [WAL_DIR, SST_DIR, DEL_DIR, INDEX_DIR, MANIFEST_DIR];
 
 /// Path of a log file.
 #[must_use]
@@ -37,6 +39,12 @@ pub fn sum(file: FileId) -> String {
 #[must_use]
 pub fn del(file: FileId) -> String {
     format!("{DEL_DIR}/{file}.del")
+}
+
+/// Path of the codes of one column of vectors of an SSTable.
+#[must_use]
+pub fn codes(file: FileId, column: ColumnId) -> String {
+    format!("{INDEX_DIR}/{file}.{column}.codes")
 }
 
 /// Name of a manifest within its folder.

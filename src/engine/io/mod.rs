@@ -5,7 +5,7 @@
 //! 2. A sealed file never changes; only `CURRENT` is ever replaced, by rename.
 //! 3. A failed sync is never retried: the caller poisons the writer.
 
-mod aligned;
+pub(crate) mod aligned;
 mod local;
 mod local_file;
 mod lock;

@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 
 use roaring::RoaringBitmap;
 
-use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
+use super::codes::{CodeCache, remove_codes};
+use crate::common::{ColumnId, DatabaseId, Error, FileId, Result, SeqNo};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::layout;
+use crate::index::VectorCodes;
 use crate::io::Storage;
 use crate::sstable::{KeySpec, SortedKeys, SstInfo, SstReader};
 
@@ -31,6 +33,7 @@ struct Handle {
     info: SstInfo,
     key: Option<KeySpec>,
     reader: OnceLock<Arc<SstReader>>,
+    codes: CodeCache,
     obsolete: AtomicBool,
     pid: u32,
 }
@@ -42,6 +45,7 @@ impl Drop for Handle {
             // A file that stays behind is an orphan, which the next opening for writing removes.
             let _ = self.storage.remove(&layout::sst(self.info.file));
             let _ = self.storage.remove(&layout::sum(self.info.file));
+            remove_codes(&*self.storage, self.info.file);
         }
     }
 }
@@ -67,6 +71,7 @@ impl TableFile {
             info,
             key,
             reader: OnceLock::new(),
+            codes: CodeCache::default(),
             obsolete: AtomicBool::new(false),
             pid: std::process::id(),
         };
@@ -167,6 +172,24 @@ impl TableFile {
             self.handle.key.clone(),
         )?;
         Ok(self.handle.reader.get_or_init(|| Arc::new(opened)))
+    }
+
+    /// The codes of a column of vectors, made now when they are not there; `None` for a column or a file without.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn codes(&self, column: ColumnId) -> Result<Option<Arc<VectorCodes>>> {
+        let Handle { storage, database, codes, .. } = &*self.handle;
+        codes.get(&**storage, *database, self.reader()?, column)
+    }
+
+    /// Makes the codes of all columns that have such and stores them, so that no search has to.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the disk refuses.
+    pub fn store_codes(&self) -> Result<()> {
+        let Handle { storage, database, codes, .. } = &*self.handle;
+        codes.store(&**storage, *database, self.reader()?)
     }
 
     /// The deleted rows.

@@ -6,6 +6,7 @@
 //! of a row can be hidden and resurrect an older one. What the memtables change and no bitmap holds yet, is
 //! in [`Masks`].
 
+mod codes;
 pub mod columns;
 pub mod compaction;
 mod file;

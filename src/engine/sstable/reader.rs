@@ -126,6 +126,11 @@ impl SstReader {
         &self.schema
     }
 
+    /// The columns of the file that belong to a column of a table.
+    pub fn column_ids(&self) -> impl Iterator<Item = ColumnId> + '_ {
+        self.ids.iter().flatten().copied()
+    }
+
     /// Position of a column in the file.
     #[must_use]
     pub fn column_index(&self, id: ColumnId) -> Option<usize> {

@@ -6,6 +6,7 @@ use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use trilith_engine::TableName;
+use trilith_engine::index::CodedRows;
 
 use super::plan::{ScanPlan, Unit};
 use crate::error::external;
@@ -55,6 +56,19 @@ impl ScanPlan {
     ) -> Result<(RecordBatch, Option<BooleanArray>)> {
         let columns = self.table_columns(outputs);
         self.parts[unit.part].read_unmasked(unit.batch, &columns).map_err(external)
+    }
+
+    /// Which rows of a unit are live; all when `None`.
+    pub(crate) fn live(&self, unit: Unit) -> Option<BooleanArray> {
+        self.parts[unit.part].live(unit.batch)
+    }
+
+    /// The codes of a unit's vectors in one of the columns; `None` when it has none.
+    pub(crate) fn codes(&self, unit: Unit, output: usize) -> Result<Option<CodedRows>> {
+        let columns = self.table_columns(&[output]);
+        columns
+            .first()
+            .map_or(Ok(None), |column| self.parts[unit.part].codes(unit.batch, *column).map_err(external))
     }
 
     /// The table's columns that outputs are; none of them the hidden key.

@@ -27,6 +27,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 
 use trilith_udfs::vector::VectorQuery;
 
+use super::coded::Coded;
 use super::knn::{KnnSearch, Work};
 use super::nearest::Nearest;
 
@@ -55,8 +56,11 @@ impl KnnExec {
 
     async fn run(self) -> Result<RecordBatch> {
         let work = Arc::new(Work::new(&self.search));
-        let query = Arc::new(self.search.query.known()?);
-        let compared = MetricBuilder::new(&self.metrics).global_counter("rows_compared");
+        let query = self.search.query.known()?;
+        let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
+        let compared = counter("rows_compared");
+        let coded = query.as_ref().and_then(|query| Coded::new(query, self.k, counter("codes_compared")));
+        let query = Arc::new((query, coded));
         let mut tasks = JoinSet::new();
         let task = || {
             let (search, query) = (Arc::clone(&self.search), Arc::clone(&query));
@@ -77,14 +81,15 @@ impl KnnExec {
 /// One task: searches units until none is left, letting others run in between.
 async fn search_units(
     search: Arc<KnnSearch>,
-    query: Arc<Option<VectorQuery>>,
+    query: Arc<(Option<VectorQuery>, Option<Coded>)>,
     work: Arc<Work>,
     k: usize,
     compared: Count,
 ) -> Result<Nearest> {
     let mut nearest = Nearest::new(k);
     while let Some(numbered) = work.take() {
-        compared.add(search.search_unit(query.as_ref().as_ref(), numbered, &mut nearest)?);
+        let (query, coded) = (query.0.as_ref(), query.1.as_ref());
+        compared.add(search.search_unit(query, coded, numbered, &mut nearest)?);
         tokio::task::yield_now().await;
     }
     Ok(nearest)

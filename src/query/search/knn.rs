@@ -20,6 +20,7 @@ use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use trilith_udfs::kernels::Metric;
 use trilith_udfs::vector::{DistanceFunction, VectorQuery};
 
+use super::coded::Coded;
 use super::nearest::{Nearest, Placement};
 use crate::query::scan::{ScanPlan, Unit};
 
@@ -91,22 +92,27 @@ impl Work {
 }
 
 impl KnnSearch {
-    /// Offers the rows of one unit; returns how many were compared.
+    /// Offers the rows of one unit that may be among the nearest; returns how many were compared.
     pub(super) fn search_unit(
         &self,
         query: Option<&VectorQuery>,
+        coded: Option<&Coded>,
         (number, unit): (usize, Unit),
         nearest: &mut Nearest,
     ) -> Result<usize> {
         let passing = self.passing(unit)?;
-        if passing.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
-            return Ok(0);
-        }
-        let (batch, live) = self.scan.read_unmasked(unit, &[self.vector])?;
-        let selected = match (live.map(|live| live.values().clone()), passing) {
+        let selected = match (self.scan.live(unit).map(|live| live.values().clone()), passing) {
             (Some(live), Some(passing)) => Some(spread(&live, &passing)),
             (live, passing) => live.or(passing),
         };
+        let selected = match coded {
+            Some(coded) => coded.narrow(&self.scan, (unit, self.vector), selected, nearest.threshold())?,
+            None => selected,
+        };
+        if selected.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
+            return Ok(0);
+        }
+        let (batch, _) = self.scan.read_unmasked(unit, &[self.vector])?;
         let first = (number as u64) << ROW_BITS;
         let mut offer = |row, distance| nearest.push(first | row as u64, distance);
         match (query, &selected) {
@@ -114,6 +120,9 @@ impl KnnSearch {
             // No row has a distance to nothing.
             (None, Some(selected)) => selected.set_indices().for_each(|row| offer(row, None)),
             (None, None) => (0..batch.num_rows()).for_each(|row| offer(row, None)),
+        }
+        if let Some(coded) = coded {
+            coded.saw(nearest.threshold());
         }
         Ok(selected.map_or(batch.num_rows(), |rows| rows.count_set_bits()))
     }

@@ -1,11 +1,13 @@
 //! Search by distance: the node that finds the nearest rows, and the table function over it.
 //!
-//! `knn` says what is searched and finds the row numbers, `nearest` keeps the best of them, `exec` is
+//! `knn` says what is searched and finds the row numbers, `coded` rules rows out by their codes, `nearest` keeps the best of them, `exec` is
 //! the plan node, `function` is `vector_search(...)` with its `arguments`, whose plan is an ordinary
-//! `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. Exact: every row that
-//! the conditions let through is compared; the columns that only the winners need are read last.
+//! `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. Exact: no row
+//! that the conditions let through is left out unless it is known to be farther than `k` others; the columns that only
+//! the winners need are read last.
 
 mod arguments;
+mod coded;
 mod exec;
 mod function;
 mod knn;

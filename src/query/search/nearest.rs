@@ -51,6 +51,11 @@ impl Nearest {
         }
     }
 
+    /// Rows farther than this are none of the `k` nearest: infinite until `k` are held.
+    pub(super) fn threshold(&self) -> f64 {
+        self.near.threshold()
+    }
+
     /// Takes over the rows of another collector.
     pub(super) fn merge(&mut self, other: Self) {
         self.near.merge(other.near);

@@ -17,6 +17,35 @@ pub enum InstructionSet {
     Avx512,
 }
 
+/// Defines a function whose plain body is compiled twice on x86-64, for the baseline and for AVX2, and called as the
+/// processor allows. The compiler does the rest: rounding is the same in both, as neither fuses operations.
+macro_rules! widened {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($arg: $type),*) $(-> $result)? {
+                body($($arg),*)
+            }
+
+            match $crate::kernels::instruction_set() {
+                $crate::kernels::InstructionSet::Portable => body($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: every other instruction set includes AVX2.
+                _ => unsafe { avx2($($arg),*) },
+                #[cfg(not(target_arch = "x86_64"))]
+                _ => body($($arg),*),
+            }
+        }
+    };
+}
+
+pub(super) use widened;
+
 /// The best instruction set of this processor.
 pub fn instruction_set() -> InstructionSet {
     static BEST: OnceLock<InstructionSet> = OnceLock::new();

@@ -10,6 +10,7 @@
 mod avx2;
 mod avx512;
 mod bits;
+mod codes;
 mod dispatch;
 mod distance;
 mod element;
@@ -17,7 +18,9 @@ mod lanes;
 mod metric;
 mod norm;
 mod portable;
+mod quantize;
 mod reference;
+mod rotation;
 mod topk;
 mod wide;
 
@@ -25,9 +28,12 @@ mod wide;
 mod tests;
 
 pub use bits::{hamming, jaccard};
+pub use codes::dot_codes;
 pub use dispatch::{InstructionSet, instruction_set};
 pub use distance::{distance, dot, l1, l2_squared, one_to_many};
 pub use element::Element;
 pub use metric::{Metric, UnknownMetric};
 pub use norm::{normalize, squared_norm};
+pub use quantize::{CodeBounds, quantize, quantize_query};
+pub use rotation::{LANES_PER_CODE, Rotation};
 pub use topk::{Neighbor, TopK};

@@ -40,6 +40,11 @@ impl VectorQuery {
         self.metric
     }
 
+    /// The components.
+    pub fn components(&self) -> &[f64] {
+        &self.components
+    }
+
     /// The number of components.
     pub fn dims(&self) -> usize {
         self.components.len()

@@ -1,0 +1,122 @@
+//! Codes of a file's vectors: read, or made, once for all versions that hold the file.
+//!
+//! They are derived, so a file of codes is written without a sync and under no manifest: what a crash, a hand or time
+//! did to it shows in its hash, and it is made again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use parking_lot::Mutex;
+use trilith_udfs::kernels::Rotation;
+
+use crate::common::{ColumnId, DatabaseId, FileId, Result};
+use crate::format::layout;
+use crate::index::{CODED_ROWS_MIN, CodeSource, VectorCodes, encode, is_coded};
+use crate::io::{FileReader, Storage};
+use crate::sstable::SstReader;
+
+/// What is known of the codes of one file.
+#[derive(Debug, Default)]
+pub(super) struct CodeCache(Mutex<HashMap<ColumnId, Option<Opened>>>);
+
+/// Codes, and the file that they are mapped from.
+#[derive(Clone, Debug)]
+struct Opened {
+    codes: Arc<VectorCodes>,
+    file: Option<Arc<dyn FileReader>>,
+}
+
+impl CodeCache {
+    /// The codes of a column. Others that ask for them wait while they are made.
+    pub(super) fn get(
+        &self,
+        storage: &dyn Storage,
+        database: DatabaseId,
+        reader: &SstReader,
+        column: ColumnId,
+    ) -> Result<Option<Arc<VectorCodes>>> {
+        let mut known = self.0.lock();
+        // Nothing of a mapping is looked at once somebody has cut its file short.
+        let whole = |opened: &Opened| opened.file.as_ref().is_none_or(|file| file.check_len().is_ok());
+        if let Some(found) = known.get(&column)
+            && found.as_ref().is_none_or(whole)
+        {
+            return Ok(found.as_ref().map(|opened| Arc::clone(&opened.codes)));
+        }
+        let found = match source(database, reader, column) {
+            None => None,
+            Some(source) => Some(open(storage, source).map_or_else(|_| make(reader, source), Ok)?),
+        };
+        let codes = found.as_ref().map(|opened| Arc::clone(&opened.codes));
+        known.insert(column, found);
+        Ok(codes)
+    }
+
+    /// Makes and stores the codes of all columns that have such.
+    pub(super) fn store(
+        &self,
+        storage: &dyn Storage,
+        database: DatabaseId,
+        reader: &SstReader,
+    ) -> Result<()> {
+        for source in reader.column_ids().filter_map(|column| source(database, reader, column)) {
+            let path = layout::codes(source.file, source.column);
+            let draft = format!("{path}.new");
+            storage.remove(&draft)?;
+            storage.create(&draft)?.append(&encode(source, &vectors(reader, source.column)?)?)?;
+            storage.rename(&draft, &path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes the codes of a file that goes. What stays behind is an orphan, which the next opening for writing removes.
+pub(super) fn remove_codes(storage: &dyn Storage, file: FileId) {
+    for name in storage.list(layout::INDEX_DIR).unwrap_or_default() {
+        if layout::file_number(&name) == Some(file) {
+            let _ = storage.remove(&format!("{}/{name}", layout::INDEX_DIR));
+        }
+    }
+}
+
+/// What codes of a column are made of; `None` for a column or a file without.
+fn source(database: DatabaseId, reader: &SstReader, column: ColumnId) -> Option<CodeSource> {
+    let info = reader.info();
+    let at = reader.column_index(column).filter(|_| info.rows >= CODED_ROWS_MIN)?;
+    let dims = is_coded(reader.schema().field(at).data_type())?;
+    let padded = Rotation::padded_len(dims);
+    Some(CodeSource {
+        database,
+        file: info.file,
+        data_len: info.data_len,
+        rows: info.rows,
+        column,
+        dims,
+        padded,
+    })
+}
+
+fn open(storage: &dyn Storage, source: CodeSource) -> Result<Opened> {
+    let path = layout::codes(source.file, source.column);
+    let file = storage.open(&path)?;
+    file.check_len()?;
+    let codes = VectorCodes::decode(&path, &file.read(0..file.len())?, source)?;
+    Ok(Opened { codes: Arc::new(codes), file: file.is_mapped().then_some(file) })
+}
+
+/// In memory only: whoever has lost them may not be allowed to write.
+fn make(reader: &SstReader, source: CodeSource) -> Result<Opened> {
+    let bytes = encode(source, &vectors(reader, source.column)?)?;
+    let codes = VectorCodes::decode(&layout::codes(source.file, source.column), &bytes, source)?;
+    Ok(Opened { codes: Arc::new(codes), file: None })
+}
+
+fn vectors(reader: &SstReader, column: ColumnId) -> Result<Vec<ArrayRef>> {
+    let at: Vec<usize> = reader.column_index(column).into_iter().collect();
+    let mut batches = Vec::with_capacity(reader.num_batches());
+    for batch in 0..reader.num_batches() {
+        batches.extend(reader.read_columns(batch, &at)?);
+    }
+    Ok(batches)
+}

@@ -1,0 +1,171 @@
+//! A search through codes against sorting everything, under churn, and with its codes lost or damaged.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int64Array, RecordBatch,
+};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use trilith_engine::Options as EngineOptions;
+
+use crate::query::types::vector_field;
+use crate::{Database, Options};
+
+const DIMS: usize = 96;
+const METRICS: [(&str, &str); 4] =
+    [("cosine_distance", "ASC"), ("l2_distance", "ASC"), ("inner_product", "DESC"), ("l1_distance", "ASC")];
+
+fn open(path: &str) -> Database {
+    let engine = EngineOptions { batch_rows: 600, background: false, ..EngineOptions::default() };
+    let db = Database::open_blocking(path, Options { threads: Some(2), ..Options::from(engine) }).unwrap();
+    db.sql_blocking(&format!(
+        "CREATE TABLE IF NOT EXISTS t (id BIGINT PRIMARY KEY, kind BIGINT, v VECTOR({DIMS}))"
+    ))
+    .unwrap();
+    db
+}
+
+/// Vectors of a few directions, some of them alike, some zero, some null.
+fn rows(rng: &mut SmallRng, ids: impl Iterator<Item = i64>) -> RecordBatch {
+    let ids: Vec<i64> = ids.collect();
+    let mut values = Vec::with_capacity(ids.len() * DIMS);
+    for id in &ids {
+        let near = rng.random_range(0..20) as f32;
+        match id % 50 {
+            0 => values.extend([0.0; DIMS]),
+            1 => values.extend((0..DIMS).map(|at| (at % 7) as f32)),
+            _ => values.extend((0..DIMS).map(|at| (at as f32 * near).sin() + rng.random_range(-0.5..0.5))),
+        }
+    }
+    let nulls: NullBuffer = ids.iter().map(|id| id % 50 != 2).collect::<Vec<_>>().into();
+    let field = vector_field("v", DIMS as i32);
+    let DataType::FixedSizeList(item, _) = field.data_type().clone() else { unreachable!() };
+    let list = FixedSizeListArray::new(item, DIMS as i32, Arc::new(Float32Array::from(values)), Some(nulls));
+    let kinds = Int64Array::from_iter_values(ids.iter().map(|id| id % 10));
+    let columns: [(Field, ArrayRef); 3] = [
+        (Field::new("id", DataType::Int64, false), Arc::new(Int64Array::from(ids))),
+        (Field::new("kind", DataType::Int64, true), Arc::new(kinds)),
+        (field, Arc::new(list)),
+    ];
+    let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+/// Distance, as bits, and id.
+fn found(db: &Database, sql: &str) -> Vec<(Option<u64>, i64)> {
+    let batches = db.sql_blocking(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let of_batch = |batch: &RecordBatch| {
+        let distances = batch.column(0).as_primitive::<Float64Type>().clone();
+        let ids = batch.column(1).as_primitive::<Int64Type>().clone();
+        let bits = move |row| distances.is_valid(row).then(|| (distances.value(row) + 0.0).to_bits());
+        (0..ids.len()).map(|row| (bits(row), ids.value(row))).collect::<Vec<_>>()
+    };
+    batches.iter().flat_map(of_batch).collect()
+}
+
+fn query(seed: u64) -> String {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let near = rng.random_range(0..20) as f32;
+    let numbers = (0..DIMS).map(|at| (at as f32 * near).sin() + rng.random_range(-0.1..0.1));
+    format!("[{}]", numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(","))
+}
+
+/// What a search finds is what sorting all rows finds.
+fn check(db: &Database, seed: u64) {
+    let query = query(seed);
+    for (metric, order) in METRICS {
+        for condition in ["true", "kind = 1", "id % 400 = 7", "kind < 9 AND id > 50", "v IS NOT NULL"] {
+            let select = format!("SELECT {metric}(v, '{query}') AS d, id FROM t WHERE {condition}");
+            let sorted = found(db, &format!("SELECT d, id FROM ({select}) ORDER BY d + 0 {order}, id"));
+            for k in [1, 10, 300] {
+                let searched = found(db, &format!("{select} ORDER BY d {order} LIMIT {k}"));
+                let distances = |rows: &[(Option<u64>, i64)]| {
+                    rows.iter().take(k).map(|(distance, _)| *distance).collect::<Vec<_>>()
+                };
+                assert_eq!(
+                    distances(&searched),
+                    distances(&sorted),
+                    "{metric} {condition} k={k} seed={seed}"
+                );
+                assert!(searched.iter().all(|row| sorted.contains(row)), "{metric} {condition} k={k}");
+            }
+        }
+    }
+}
+
+/// The counters of a search, by name.
+fn counter(db: &Database, name: &str) -> usize {
+    let sql = format!("EXPLAIN ANALYZE SELECT id FROM t ORDER BY v <=> '{}' LIMIT 10", query(5));
+    let plan = pretty_format_batches(&db.sql_blocking(&sql).unwrap()).unwrap().to_string();
+    let after = plan.split(&format!("{name}=")).nth(1).unwrap_or_else(|| panic!("no {name} in {plan}"));
+    let number = after.split([',', ']']).next().unwrap().trim();
+    // Counts from a thousand on are shown in thousands.
+    match number.strip_suffix(" K") {
+        Some(thousands) => (thousands.parse::<f64>().unwrap() * 1000.0) as usize,
+        None => number.parse().unwrap(),
+    }
+}
+
+#[test]
+fn a_search_is_exact_under_churn() {
+    let mut rng = SmallRng::seed_from_u64(1);
+    let db = open(":memory:");
+    let table = db.table("t").unwrap();
+    table.append([rows(&mut rng, 0..2500)]).unwrap();
+    db.engine().flush().unwrap();
+    check(&db, 1);
+    assert_eq!(counter(&db, "codes_compared"), 2500);
+    assert!(counter(&db, "rows_compared") < 600, "{}", counter(&db, "rows_compared"));
+    table.upsert([rows(&mut rng, (0..2500).step_by(3))]).unwrap();
+    db.sql_blocking("DELETE FROM t WHERE id % 7 = 3").unwrap();
+    check(&db, 2);
+    table.append([rows(&mut rng, 2500..5000)]).unwrap();
+    db.engine().flush().unwrap();
+    db.sql_blocking("DELETE FROM t WHERE id % 11 = 4").unwrap();
+    check(&db, 3);
+    db.engine().compact().unwrap();
+    table.upsert([rows(&mut rng, 4000..4100)]).unwrap();
+    check(&db, 4);
+    assert!(counter(&db, "codes_compared") > 3000);
+}
+
+fn codes(base: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(base.join("idx")).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn codes_that_are_lost_or_damaged_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("db.tri");
+    let path = base.to_str().unwrap();
+    let db = open(path);
+    db.table("t").unwrap().append([rows(&mut SmallRng::seed_from_u64(2), 0..2000)]).unwrap();
+    db.engine().flush().unwrap();
+    let [file] = codes(&base).try_into().unwrap();
+    db.close().unwrap();
+    let good = std::fs::read(&file).unwrap();
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 4;
+    for damage in [Some(good.clone()), Some(flipped), Some(good[..good.len() - 1].to_vec()), None] {
+        match damage {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let db = open(path);
+        check(&db, 7);
+        assert_eq!(counter(&db, "codes_compared"), 2000);
+        db.close().unwrap();
+    }
+    std::fs::write(&file, &good).unwrap();
+    std::fs::write(base.join("idx/999.1.codes"), &good).unwrap();
+    let db = open(path);
+    assert_eq!(codes(&base), std::slice::from_ref(&file), "codes of a file that is not there are removed");
+    db.sql_blocking("DROP TABLE t").unwrap();
+    assert_eq!(codes(&base), [] as [PathBuf; 0], "codes go with their file");
+}

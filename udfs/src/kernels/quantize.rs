@@ -1,0 +1,137 @@
+//! Vectors rounded to integers, with a bound on what the rounding took away.
+//!
+//! A row becomes 8-bit integers times one step, a query 16-bit integers times one step, so that their
+//! inner product is a sum of integers. By Cauchy and Schwarz the inner product of what was rounded off
+//! with a unit vector is at most its length: a bound that always holds, not one that holds mostly.
+
+use super::dispatch::widened;
+
+const CODE_MAX: f32 = 127.0;
+
+/// Rounds `values` to `codes`; returns the step and the length of `values - step * codes`.
+///
+/// Values that are not finite give nonsense: check the length of the vector before.
+pub fn quantize(values: &[f32], codes: &mut [i8]) -> (f32, f32) {
+    let step = largest(values) / CODE_MAX;
+    if step < f32::MIN_POSITIVE {
+        codes.fill(0);
+        return (0.0, length(values));
+    }
+    // The sum is itself rounded.
+    (step, round_codes(values, step, codes).sqrt() * (1.0 + 1e-4))
+}
+
+/// Rounds a query to 16-bit integers; returns the step and the length of what was rounded off.
+///
+/// The integers are kept small enough that a sum over all components fits 32 bits.
+pub fn quantize_query(values: &[f32], codes: &mut [i16]) -> (f32, f32) {
+    let max = (f64::from(1u32 << 31) / (128.0 * values.len().max(1) as f64)).min(f64::from(i16::MAX)) as f32;
+    let step = largest(values) / max.floor();
+    if step < f32::MIN_POSITIVE {
+        codes.fill(0);
+        return (0.0, length(values));
+    }
+    let mut rest = 0.0;
+    for (value, code) in values.iter().zip(codes) {
+        let rounded = (value / step).round_ties_even();
+        *code = rounded as i16;
+        let off = f64::from(*value) - f64::from(rounded) * f64::from(step);
+        rest += off * off;
+    }
+    (step, rest.sqrt() as f32)
+}
+
+widened! {
+    fn largest(values: &[f32]) -> f32 {
+        values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()))
+    }
+}
+
+widened! {
+    fn length(values: &[f32]) -> f32 {
+        values.iter().map(|value| value * value).sum::<f32>().sqrt()
+    }
+}
+
+widened! {
+    /// Squared length of what is rounded off.
+    fn round_codes(values: &[f32], step: f32, codes: &mut [i8]) -> f32 {
+        const LANES: usize = 16;
+        let inverse = step.recip();
+        let mut rest = [0.0_f32; LANES];
+        let (values, tail) = values.as_chunks::<LANES>();
+        let (codes, codes_tail) = codes.as_chunks_mut::<LANES>();
+        for (values, codes) in values.iter().zip(codes) {
+            for lane in 0..LANES {
+                let rounded = (values[lane] * inverse).round_ties_even();
+                codes[lane] = rounded as i8;
+                let off = values[lane] - rounded * step;
+                rest[lane] += off * off;
+            }
+        }
+        for (value, code) in tail.iter().zip(codes_tail) {
+            let rounded = (value * inverse).round_ties_even();
+            *code = rounded as i8;
+            let off = value - rounded * step;
+            rest[0] += off * off;
+        }
+        rest.iter().sum()
+    }
+}
+
+/// What turns integer inner products into bounds of a distance, for a run of rows.
+///
+/// Of row `i` the similarity to the query is `base + steps[i] * query_step * dots[i]`, off by at most
+/// `errors[i] + slack`. The bounded key is `offset - factor * similarity`, lower being nearer, where `offset`
+/// is the square of the norm if `squared` and 0 otherwise, and `factor` is `weight` times the norm, or
+/// `weight` alone for `unit`.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeBounds<'a> {
+    /// Of the rows' codes.
+    pub steps: &'a [f32],
+    /// Lengths of what was rounded off.
+    pub errors: &'a [f32],
+    /// Of the rows.
+    pub norms: &'a [f32],
+    /// Similarity of the rows' common centre to the query.
+    pub base: f32,
+    /// Of the query's code.
+    pub query_step: f32,
+    /// Added to every error.
+    pub slack: f32,
+    /// See above.
+    pub weight: f32,
+    /// See above.
+    pub unit: bool,
+    /// See above.
+    pub squared: bool,
+}
+
+/// Share of the larger terms that rounding in `f32` may take from a key.
+const ROUNDING: f32 = 2e-6;
+
+impl CodeBounds<'_> {
+    /// Writes the lower bounds of the keys of rows with these inner products; NaN or minus infinity for a row
+    /// that nothing is known of.
+    pub fn lower(&self, dots: &[i32], out: &mut [f32]) {
+        bounds(self, dots, 1.0, out);
+    }
+
+    /// As [`CodeBounds::lower`], upper bounds; NaN or infinity for a row that nothing is known of.
+    pub fn upper(&self, dots: &[i32], out: &mut [f32]) {
+        bounds(self, dots, -1.0, out);
+    }
+}
+
+widened! {
+    fn bounds(of: &CodeBounds<'_>, dots: &[i32], direction: f32, out: &mut [f32]) {
+        let rows = dots.iter().zip(of.steps).zip(of.errors).zip(of.norms).zip(out);
+        for ((((dot, step), error), norm), out) in rows {
+            let similarity = of.base + step * of.query_step * *dot as f32;
+            let most = similarity + direction * (error + of.slack);
+            let factor = if of.unit { of.weight } else { of.weight * norm };
+            let offset = if of.squared { norm * norm } else { 0.0 };
+            *out = offset - factor * most - direction * ROUNDING * (offset + factor);
+        }
+    }
+}

@@ -41,14 +41,17 @@ impl Core {
     pub fn commit(&self, batch: WriteBatch) -> Result<SeqNo> {
         self.check_writable()?;
         if batch.ops.is_empty() {
-            return Ok(self.published.load().seq);
+            return Ok(self.published.load().seq());
         }
         self.wait_for_room()?;
         let patient = self.level(&batch) >= Durability::Group && self.storage.is_durable();
-        let ticket = self.queue.join(batch);
+        let unanswered = || Error::Internal("a commit was left without a result".into());
+        let Some(ticket) = self.queue.join(batch) else {
+            return self.lead(patient).unwrap_or_else(|| Err(unanswered()));
+        };
         match ticket.wait() {
             Turn::Done(result) => return result,
-            Turn::Lead => self.lead(patient),
+            Turn::Lead => drop(self.lead(patient)),
         }
         match ticket.wait() {
             Turn::Done(result) => result,
@@ -56,16 +59,18 @@ impl Core {
         }
     }
 
-    /// Commits everything that waits, and wakes it once the next leader is at work.
-    fn lead(&self, patient: bool) {
-        let mut lead = self.queue.lead();
-        let group = lead.gather(patient);
+    /// Commits everything that waits, and wakes it once the next leader is at work. Returns what became of the commit
+    /// that has no ticket.
+    fn lead(&self, patient: bool) -> Option<Result<SeqNo>> {
+        let mut lead = self.queue.lead(patient);
+        let group = lead.gather();
         let mut writer = self.writer.lock();
         let outcomes = self.write_group(&mut writer, group);
         self.freeze_when_full(&mut writer);
         drop(writer);
         drop(lead);
-        outcomes.into_iter().for_each(|(pending, result)| pending.answer(result));
+        let answers = outcomes.into_iter().filter_map(|(pending, result)| pending.answer(result));
+        answers.fold(None, |_, own| Some(own))
     }
 
     /// Commits a group. Each member that fails its checks gets its own error; a failing log fails them all.
@@ -99,8 +104,7 @@ impl Core {
             return Err(poisoned());
         }
         self.harden(writer, level)?;
-        let state = Arc::clone(&self.published.load().state);
-        self.published.store(Arc::new(crate::lsm::Published { state, seq }));
+        self.published.load().advance(seq);
         Ok(())
     }
 

@@ -133,7 +133,7 @@ impl Core {
 
     /// Publishes another state as of commit `seq`. The caller holds the writer lock.
     pub fn publish_state(&self, state: State, seq: SeqNo) {
-        self.published.store(Arc::new(Published { state: Arc::new(state), seq }));
+        self.published.store(Arc::new(Published::new(Arc::new(state), seq)));
     }
 
     /// Changes the published state in place of its tables. The caller holds the writer lock.
@@ -141,7 +141,7 @@ impl Core {
         let now = self.published.load_full();
         let mut state = State::clone(&now.state);
         edit(&mut state);
-        self.publish_state(state, now.seq);
+        self.publish_state(state, now.seq());
     }
 
     /// Writes the next manifest. On success the edit is durable; on `Err` nothing changed, or the engine is poisoned.

@@ -220,7 +220,7 @@ fn open_everything(state: &State) {
 
 fn add_records(look: &Look, base: Option<(&Follower, &Published)>) -> Result<Published> {
     let flushed = look.next.stored.manifest.flushed_seq;
-    let known = base.map_or(flushed, |(_, now)| now.seq.max(flushed));
+    let known = base.map_or(flushed, |(_, now)| now.seq().max(flushed));
     let newest_file = newest_in_files(&look.state);
     let mut replay = Replay::new(State::clone(&look.state), known);
     let mut file = base.and_then(|(base, _)| base.log.as_ref()).map(|(tail, _)| tail.end.file);
@@ -233,7 +233,7 @@ fn add_records(look: &Look, base: Option<(&Follower, &Published)>) -> Result<Pub
     }
     replay.shadow_before(SeqNo(u64::MAX))?;
     let seq = replay.seq.max(newest_file);
-    Ok(Published { state: Arc::new(replay.state), seq })
+    Ok(Published::new(Arc::new(replay.state), seq))
 }
 
 fn other_database(storage: &dyn Storage) -> Error {

@@ -2,7 +2,8 @@
 //!
 //! Commits join a queue. The first leads: it takes everything that waits, and passes the lead on before it wakes those
 //! it worked for, so that the next group is written while they return. Followers sleep each on a ticket of their own;
-//! none has to wait for a lock that another holds (as in RocksDB's writer queue).
+//! none has to wait for a lock that another holds (as in RocksDB's writer queue). Who finds nobody waiting leads without
+//! a ticket, so a lone writer pays for no queue.
 //!
 //! A leader that finds fewer commits than lately took part waits for the others, a fraction of a sync long: one sync
 //! for all costs less than two for half of them each.
@@ -38,6 +39,7 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub batch: WriteBatch,
+    /// `None` for the commit of a leader that never waited, and once it is answered.
     ticket: Option<Arc<Ticket>>,
 }
 
@@ -55,20 +57,18 @@ pub(super) enum Turn {
 }
 
 impl CommitQueue {
-    /// Adds a commit. When nobody leads, it does.
-    pub fn join(&self, batch: WriteBatch) -> Arc<Ticket> {
-        let ticket = Arc::<Ticket>::default();
+    /// Adds a commit, and returns the ticket to wait on; `None` when nobody leads: the caller must, and will find its
+    /// commit, which has no ticket, in the group.
+    pub fn join(&self, batch: WriteBatch) -> Option<Arc<Ticket>> {
         let mut waiting = self.0.lock();
-        waiting.pending.push(Pending { batch, ticket: Some(Arc::clone(&ticket)) });
-        if !std::mem::replace(&mut waiting.led, true) {
-            ticket.leave(Turn::Lead);
-        }
+        let ticket = std::mem::replace(&mut waiting.led, true).then(Arc::<Ticket>::default);
+        waiting.pending.push(Pending { batch, ticket: ticket.clone() });
         ticket
     }
 
-    /// Takes the lead: whoever was told to.
-    pub fn lead(&self) -> Lead<'_> {
-        Lead { queue: self, start: Instant::now(), size: 0 }
+    /// Takes the lead: whoever was told to. A `patient` leader waits a little for more commits.
+    pub fn lead(&self, patient: bool) -> Lead<'_> {
+        Lead { queue: self, start: patient.then(Instant::now), size: 0 }
     }
 }
 
@@ -76,19 +76,20 @@ impl CommitQueue {
 #[derive(Debug)]
 pub(super) struct Lead<'a> {
     queue: &'a CommitQueue,
-    start: Instant,
+    /// Of a patient leader.
+    start: Option<Instant>,
     size: usize,
 }
 
 impl Lead<'_> {
-    /// Everything that waits. `patient` waits a little for more.
-    pub fn gather(&mut self, patient: bool) -> Vec<Pending> {
-        let begin = Instant::now();
+    /// Everything that waits.
+    pub fn gather(&mut self) -> Vec<Pending> {
         loop {
             let mut waiting = self.queue.0.lock();
             let limit = (waiting.took / GATHER_SHARE).min(GATHER_MAX);
-            if !patient || waiting.pending.len() >= waiting.recent || begin.elapsed() >= limit {
-                self.start = Instant::now();
+            let is_enough = waiting.pending.len() >= waiting.recent;
+            if is_enough || self.start.is_none_or(|start| start.elapsed() >= limit) {
+                self.start = self.start.map(|_| Instant::now());
                 self.size = waiting.pending.len();
                 return std::mem::take(&mut waiting.pending);
             }
@@ -102,7 +103,9 @@ impl Drop for Lead<'_> {
     fn drop(&mut self) {
         let mut waiting = self.queue.0.lock();
         waiting.recent = self.size + waiting.pending.len();
-        waiting.took = self.start.elapsed();
+        if let Some(start) = self.start {
+            waiting.took = start.elapsed();
+        }
         match waiting.pending.first().and_then(|next| next.ticket.as_ref()) {
             Some(next) => next.leave(Turn::Lead),
             None => waiting.led = false,
@@ -111,11 +114,11 @@ impl Drop for Lead<'_> {
 }
 
 impl Pending {
-    /// Wakes the commit.
-    pub fn answer(mut self, result: Result<SeqNo>) {
-        if let Some(ticket) = self.ticket.take() {
-            ticket.leave(Turn::Done(result));
-        }
+    /// Wakes the commit. The result comes back when nobody waits for it: it is the leader's own.
+    pub fn answer(mut self, result: Result<SeqNo>) -> Option<Result<SeqNo>> {
+        let Some(ticket) = self.ticket.take() else { return Some(result) };
+        ticket.leave(Turn::Done(result));
+        None
     }
 }
 
@@ -146,38 +149,39 @@ impl Ticket {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[test]
     fn the_first_leads_and_passes_the_lead_on() {
         let queue = CommitQueue::default();
-        let first = queue.join(WriteBatch::new());
-        assert!(matches!(first.wait(), Turn::Lead));
-        let second = queue.join(WriteBatch::new());
-        let mut lead = queue.lead();
-        let group = lead.gather(false);
+        assert!(queue.join(WriteBatch::new()).is_none());
+        let second = queue.join(WriteBatch::new()).unwrap();
+        let mut lead = queue.lead(false);
+        let group = lead.gather();
         assert_eq!(group.len(), 2);
-        let third = queue.join(WriteBatch::new());
+        let third = queue.join(WriteBatch::new()).unwrap();
         drop(lead);
         assert!(matches!(third.wait(), Turn::Lead));
-        for (number, pending) in group.into_iter().enumerate() {
-            pending.answer(Ok(SeqNo(number as u64)));
-        }
-        assert!(matches!(first.wait(), Turn::Done(Ok(SeqNo(0)))));
+        let answers = group.into_iter().enumerate().map(|(n, pending)| pending.answer(Ok(SeqNo(n as u64))));
+        let own: Vec<SeqNo> = answers.flatten().flatten().collect();
+        assert_eq!(own, [SeqNo(0)], "the leader's own, and no other");
         assert!(matches!(second.wait(), Turn::Done(Ok(SeqNo(1)))));
-        let group = queue.lead().gather(true);
-        assert_eq!(group.len(), 1);
+        let mut lead = queue.lead(true);
+        assert_eq!(lead.gather().len(), 1);
+        drop(lead);
+        assert!(queue.join(WriteBatch::new()).is_none(), "the lead is free again");
     }
 
     #[test]
     fn a_commit_that_nobody_answers_is_told_so() {
         let queue = CommitQueue::default();
-        let alone = queue.join(WriteBatch::new());
-        assert!(matches!(alone.wait(), Turn::Lead));
-        drop(queue.lead().gather(true));
-        assert!(matches!(alone.wait(), Turn::Done(Err(Error::Internal(_)))));
-        assert!(matches!(queue.join(WriteBatch::new()).wait(), Turn::Lead), "the lead is free again");
+        assert!(queue.join(WriteBatch::new()).is_none());
+        let second = queue.join(WriteBatch::new()).unwrap();
+        drop(queue.lead(true).gather());
+        assert!(matches!(second.wait(), Turn::Done(Err(Error::Internal(_)))));
+        assert!(queue.join(WriteBatch::new()).is_none(), "the lead is free again");
     }
 
     #[test]
@@ -186,25 +190,32 @@ mod tests {
         queue.0.lock().recent = 5;
         queue.0.lock().took = Duration::from_millis(2);
         queue.join(WriteBatch::new());
-        assert_eq!(queue.lead().gather(true).len(), 1);
+        assert_eq!(queue.lead(true).gather().len(), 1);
     }
 
     #[test]
     fn every_commit_of_many_threads_is_answered_once() {
         let queue = CommitQueue::default();
         let done = Mutex::new(0);
+        let lead = || {
+            let group = queue.lead(true).gather();
+            group.into_iter().filter_map(|pending| pending.answer(Ok(SeqNo(1)))).count()
+        };
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let ticket = queue.join(WriteBatch::new());
-                        let mut turn = ticket.wait();
-                        if matches!(turn, Turn::Lead) {
-                            let group = queue.lead().gather(true);
-                            group.into_iter().for_each(|pending| pending.answer(Ok(SeqNo(1))));
-                            turn = ticket.wait();
+                        match queue.join(WriteBatch::new()) {
+                            None => assert_eq!(lead(), 1),
+                            Some(ticket) => {
+                                let mut turn = ticket.wait();
+                                if matches!(turn, Turn::Lead) {
+                                    assert_eq!(lead(), 0);
+                                    turn = ticket.wait();
+                                }
+                                assert!(matches!(turn, Turn::Done(Ok(SeqNo(1)))));
+                            }
                         }
-                        assert!(matches!(turn, Turn::Done(Ok(SeqNo(1)))));
                         *done.lock() += 1;
                     }
                 });

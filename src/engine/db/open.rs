@@ -27,7 +27,7 @@ fn open_reader(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let stored = Stored::clone(follower.stored());
     let numbers = (stored.manifest.next_file, stored.manifest.epoch);
     let recovered =
-        Recovered { state: State::clone(&published.state), seq: published.seq, wal: None, tail: None };
+        Recovered { state: State::clone(&published.state), seq: published.seq(), wal: None, tail: None };
     let core = assemble(storage, options, stored, recovered, numbers, None);
     *core.follower.lock() = Some(follower);
     Ok(core)
@@ -151,7 +151,7 @@ fn assemble(
     lock: Option<Box<dyn LockGuard>>,
 ) -> Core {
     let Stored { manifest, database, hash } = stored;
-    let published = Published { state: Arc::new(recovered.state), seq: recovered.seq };
+    let published = Published::new(Arc::new(recovered.state), recovered.seq);
     Core {
         storage,
         options,

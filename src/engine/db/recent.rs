@@ -54,12 +54,13 @@ struct Notes {
 pub(super) struct Recent(Mutex<Notes>);
 
 impl Recent {
-    /// Pins the newest published state and keeps every note after it until [`Recent::end`].
+    /// The newest published state as of now, of which every note after it is kept until [`Recent::end`].
     pub fn begin(&self, published: &ArcSwap<Published>) -> Arc<Published> {
         let mut notes = self.0.lock();
-        let pinned = published.load_full();
-        *notes.open.entry(pinned.seq).or_default() += 1;
-        pinned
+        let newest = published.load();
+        let seq = newest.seq();
+        *notes.open.entry(seq).or_default() += 1;
+        Arc::new(Published::new(Arc::clone(&newest.state), seq))
     }
 
     /// The transaction that began at `base` is over.
@@ -86,7 +87,7 @@ impl Recent {
             notes.bytes += bytes(&written);
             notes.notes.push_back(Note { seq, table, written });
         }
-        let visible = published.load().seq;
+        let visible = published.load().seq();
         let needed_after = notes.open.keys().next().map_or(visible, |oldest| visible.min(*oldest));
         notes.forget(|notes, note| note.seq <= needed_after || notes.bytes > KEPT_BYTES_MAX);
     }

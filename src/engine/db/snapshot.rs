@@ -15,6 +15,8 @@ use crate::lsm::Published;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     published: Arc<Published>,
+    /// The last commit that was visible when it was taken.
+    seq: SeqNo,
     /// The newest write of the transaction it belongs to.
     own: SeqNo,
     /// Where a serializable transaction notes what is read.
@@ -30,13 +32,14 @@ impl Snapshot {
 
     /// What a transaction sees, up to its own write `own`.
     pub(super) fn within(published: Arc<Published>, own: SeqNo, reads: Option<Arc<Reads>>) -> Self {
-        Self { published, own, reads, pid: std::process::id() }
+        let seq = published.seq();
+        Self { published, seq, own, reads, pid: std::process::id() }
     }
 
     /// The last commit it sees; of a transaction's snapshot, the one that the transaction began at.
     #[must_use]
     pub fn seq(&self) -> SeqNo {
-        self.published.seq
+        self.seq
     }
 
     /// Names of the schemas, sorted.
@@ -60,7 +63,7 @@ impl Snapshot {
             return Err(Error::Closed(ClosedReason::Forked));
         }
         let table = Arc::clone(self.published.state.table(name)?);
-        let seq = if table.is_overlay() { self.own } else { self.published.seq };
+        let seq = if table.is_overlay() { self.own } else { self.seq };
         Ok(TableView::new(table, seq).tracked(self.reads.clone()))
     }
 

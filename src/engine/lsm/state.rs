@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -176,11 +176,31 @@ impl State {
     }
 }
 
-/// What readers see: a state, and the last commit that counts.
-#[derive(Clone, Debug)]
+/// What readers see: a state, and the last commit that counts, which moves on while the state is the newest: a commit
+/// changes no state. Whoever wants one moment asks for it once.
+#[derive(Debug)]
 pub struct Published {
     /// The tables.
     pub state: Arc<State>,
+    seq: AtomicU64,
+}
+
+impl Published {
+    /// The state `state` as of commit `seq`.
+    #[must_use]
+    pub fn new(state: Arc<State>, seq: SeqNo) -> Self {
+        Self { state, seq: AtomicU64::new(seq.0) }
+    }
+
     /// Commits up to here are visible.
-    pub seq: SeqNo,
+    #[must_use]
+    pub fn seq(&self) -> SeqNo {
+        SeqNo(self.seq.load(Ordering::Acquire))
+    }
+
+    /// Makes the commits up to `seq` visible, all of which are in the state. Only the holder of the writer lock calls
+    /// it, on what is published.
+    pub fn advance(&self, seq: SeqNo) {
+        self.seq.store(seq.0, Ordering::Release);
+    }
 }

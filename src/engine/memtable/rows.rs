@@ -153,10 +153,11 @@ impl MemTable {
         let chunks = self.chunks.read();
         for (i, entry) in chunk.entries.iter().enumerate() {
             let number = chunk.start + i as u32;
-            let older = chunk.keys.with(i, |key| self.index.newest(key));
-            let older = older.max(chunk.keys.row_id(i).and_then(|id| entry_of(&chunks.all, id)));
-            older.inspect(|older| entry.follow(*older));
-            chunk.keys.with(i, |key| self.index.replace(key, number))?;
+            let added = chunk.keys.row_id(i).and_then(|id| entry_of(&chunks.all, id));
+            let follow = |older: Option<u32>| {
+                older.max(added).into_iter().for_each(|older| entry.follow(older));
+            };
+            let older = chunk.keys.with(i, |key| self.index.replace(key, number, follow))?.max(added);
             if let Some((chunk, offset)) = older.and_then(|older| chunks.locate(older)) {
                 chunk.entries[offset].supersede(number);
             }

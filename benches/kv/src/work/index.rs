@@ -21,7 +21,7 @@ trait Index {
 
 impl Index for RadixTree {
     fn replace(&self, key: &[u8], entry: u32) -> Outcome {
-        RadixTree::replace(self, key, entry)?;
+        RadixTree::replace(self, key, entry, |_| {})?;
         Ok(())
     }
 

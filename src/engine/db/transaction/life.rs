@@ -45,10 +45,10 @@ impl Transaction {
         core.check_open()?;
         core.refresh()?;
         let (core, published) = (Arc::clone(core), core.recent.begin(&core.published));
-        let registered = Registered { core: Arc::clone(&core), base: published.seq };
+        let registered = Registered { core: Arc::clone(&core), base: published.seq() };
         // A transaction that only reads is serial at its snapshot, whatever happens meanwhile.
         let reads = (isolation == Isolation::Serializable && !read_only).then(Arc::default);
-        let base = published.seq;
+        let base = published.seq();
         let registered = (!read_only).then_some(registered);
         let work = Mutex::new(Work::new(published, registered, core.options.transaction_bytes));
         Ok(Arc::new(Self { core, base, isolation, read_only, reads, work }))

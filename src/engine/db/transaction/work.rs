@@ -96,7 +96,7 @@ impl Work {
 
     /// Ends it; what it had done is handed over.
     pub fn end(&mut self) -> Net {
-        let empty = Published { state: Arc::default(), seq: self.base.seq() };
+        let empty = Published::new(Arc::default(), self.base.seq());
         let now = std::mem::replace(&mut self.now, Arc::new(empty));
         let net = Net { base: self.base.clone(), now, _registered: self.registered.take() };
         self.base = Snapshot::new(Arc::clone(&self.now));
@@ -113,7 +113,7 @@ impl Work {
         let table = Arc::new(TableState::new(def, Vec::new(), 0));
         let mut base = State::clone(&self.base.published().state);
         base.put(Arc::clone(&table));
-        self.base = Snapshot::new(Arc::new(Published { state: Arc::new(base), seq: self.base.seq() }));
+        self.base = Snapshot::new(Arc::new(Published::new(Arc::new(base), self.base.seq())));
         self.put([table]);
     }
 
@@ -121,7 +121,7 @@ impl Work {
     pub fn put(&mut self, tables: impl IntoIterator<Item = Arc<TableState>>) {
         let mut state = State::clone(&self.now.state);
         tables.into_iter().for_each(|table| state.put(table));
-        self.now = Arc::new(Published { state: Arc::new(state), seq: self.base.seq() });
+        self.now = Arc::new(Published::new(Arc::new(state), self.base.seq()));
     }
 
     /// A memtable of its own over the table as it began.

@@ -50,15 +50,21 @@ impl RadixTree {
         self.arena.words() * 4
     }
 
-    /// Makes `entry` the newest of `key` and returns the one it replaces. Only one thread at a time calls it.
+    /// Makes `entry` the newest of `key` and returns the one it replaces, which `before` is told while no reader sees
+    /// `entry` yet. Only one thread at a time calls it.
     ///
     /// # Errors
     /// `Internal` when 8 GiB of nodes are full.
-    pub fn replace(&self, key: &[u8], entry: u32) -> Result<Option<u32>> {
+    pub fn replace(&self, key: &[u8], entry: u32, before: impl FnOnce(Option<u32>)) -> Result<Option<u32>> {
         let spot = self.spot(key);
         if let Spot::Leaf(leaf) = spot {
-            return Ok(Some(Leaf::at(&self.arena, leaf).entry().swap(entry, Ordering::AcqRel)));
+            let newest = Leaf::at(&self.arena, leaf).entry();
+            let older = newest.load(Ordering::Acquire);
+            before(Some(older));
+            newest.store(entry, Ordering::Release);
+            return Ok(Some(older));
         }
+        before(None);
         let full = || Error::Internal("the index of a memtable is full".into());
         self.insert(&spot, key, entry).ok_or_else(full)?;
         Ok(None)

@@ -11,7 +11,7 @@ use super::{From, KeyIndex, RadixTree};
 
 impl KeyIndex for RadixTree {
     fn replace(&self, key: &[u8], entry: u32) -> Option<u32> {
-        RadixTree::replace(self, key, entry).unwrap()
+        RadixTree::replace(self, key, entry, |_| {}).unwrap()
     }
 
     fn newest(&self, key: &[u8]) -> Option<u32> {

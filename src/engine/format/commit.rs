@@ -18,6 +18,7 @@ use arrow::ipc::reader::read_record_batch;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::ipc::{MetadataVersion, root_as_message};
 
+use super::guard::guarded;
 use super::packed::{pack, unpack};
 use crate::common::{Error, Result, RowId, TableId};
 
@@ -157,8 +158,9 @@ impl LoggedOp {
         let message = root_as_message(&self.metadata).map_err(|e| damaged(e.to_string()))?;
         let header =
             message.header_as_record_batch().ok_or_else(|| damaged("no record batch in it".into()))?;
-        read_record_batch(&self.body, header, schema, &HashMap::new(), None, &message.version())
-            .map_err(|e| damaged(e.to_string()))
+        let read =
+            || read_record_batch(&self.body, header, schema, &HashMap::new(), None, &message.version());
+        guarded(read).map_err(damaged)?.map_err(|e| damaged(e.to_string()))
     }
 }
 

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::buffer::Buffer;
 use arrow::datatypes::{FieldRef, Schema};
 use arrow::error::ArrowError;
-use arrow::ipc::reader::StreamReader;
+use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+use super::guard::guarded;
 
 fn to_text(schema: &Schema, batch: Option<&RecordBatch>) -> Result<String, ArrowError> {
     let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
@@ -20,12 +23,13 @@ fn to_text(schema: &Schema, batch: Option<&RecordBatch>) -> Result<String, Arrow
     Ok(STANDARD.encode(writer.into_inner()?))
 }
 
-/// The text stands in a manifest whose hash was verified, so the reader sees only bytes we wrote.
+/// The decoder takes only what is there: a reader of a stream would ask for as much memory as a message says.
 fn from_text(text: &str) -> Result<(Arc<Schema>, Option<RecordBatch>), String> {
-    let bytes = STANDARD.decode(text).map_err(|e| e.to_string())?;
-    let mut reader = StreamReader::try_new(bytes.as_slice(), None).map_err(|e| e.to_string())?;
-    let batch = reader.next().transpose().map_err(|e| e.to_string())?;
-    Ok((reader.schema(), batch))
+    let mut bytes = Buffer::from_vec(STANDARD.decode(text).map_err(|e| e.to_string())?);
+    let mut decoder = StreamDecoder::new();
+    let batch = guarded(|| decoder.decode(&mut bytes))?.map_err(|e| e.to_string())?;
+    let schema = decoder.schema().ok_or("an Arrow stream without a schema")?;
+    Ok((schema, batch))
 }
 
 /// Serde of a field.
@@ -60,6 +64,7 @@ pub mod value {
     pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<ArrayRef>, D::Error> {
         let Some(text) = Option::<String>::deserialize(input)? else { return Ok(None) };
         let (_, batch) = from_text(&text).map_err(de::Error::custom)?;
-        Ok(batch.map(|batch| Arc::clone(batch.column(0))))
+        let value = batch.filter(|batch| batch.num_columns() == 1 && batch.num_rows() == 1);
+        value.map(|batch| Some(Arc::clone(batch.column(0)))).ok_or_else(|| de::Error::custom("not one value"))
     }
 }

@@ -5,6 +5,7 @@ pub mod bloom;
 pub mod commit;
 pub(crate) mod cursor;
 pub mod deletes;
+pub(crate) mod guard;
 mod hash;
 mod ipc_text;
 pub mod key;

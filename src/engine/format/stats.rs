@@ -17,7 +17,8 @@ use arrow::datatypes::{Field, Schema, UInt64Type};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 
-use crate::common::Result;
+use super::guard::guarded;
+use crate::common::{Error, Result};
 use bounds::{bounds, has_bounds};
 
 /// Zone maps of one column, one entry per batch.
@@ -125,7 +126,11 @@ impl Zones {
     /// When they are not one Arrow IPC stream.
     pub fn decode(mut stream: Buffer) -> Result<Self> {
         let mut decoder = StreamDecoder::new();
-        let table = if stream.is_empty() { None } else { decoder.decode(&mut stream)? };
+        let table = match stream.is_empty() {
+            true => None,
+            false => guarded(|| decoder.decode(&mut stream))
+                .map_err(|what| Error::corrupt("zone maps", 0, what))??,
+        };
         Ok(Self { table })
     }
 

@@ -8,6 +8,7 @@ use arrow::ipc::{Endianness, Footer, MetadataVersion, root_as_footer, root_as_me
 
 use super::file::VerifiedFile;
 use crate::common::Result;
+use crate::format::guard::guarded;
 use crate::format::sum::BatchBlock;
 
 const MAGIC: &[u8] = b"ARROW1";
@@ -44,7 +45,7 @@ pub(super) fn read_leading_schema(file: &VerifiedFile, batches: &[BatchBlock]) -
         root_as_message(message).map_err(|error| damaged(&format!("its schema is not one: {error}")))?;
     let schema = message.header_as_schema().filter(|schema| schema.fields().is_some());
     let schema = schema.ok_or_else(|| damaged("it does not begin with a schema"))?;
-    Ok(Arc::new(Schema::new(fb_to_schema(schema).fields)))
+    columns_of(schema).ok_or_else(|| damaged("its schema has types that Arrow does not know"))
 }
 
 fn schema_of(footer: &Footer<'_>, batches: &[BatchBlock]) -> Option<SchemaRef> {
@@ -60,6 +61,10 @@ fn schema_of(footer: &Footer<'_>, batches: &[BatchBlock]) -> Option<SchemaRef> {
         && schema.endianness() == Endianness::Little
         && schema.fields().is_some()
         && footer.dictionaries().is_none_or(|dictionaries| dictionaries.is_empty());
-    // Labels of one file must not make batches of two files look different.
-    (alike && readable).then(|| Arc::new(Schema::new(fb_to_schema(schema).fields)))
+    if alike && readable { columns_of(schema) } else { None }
+}
+
+/// The columns alone: labels of one file must not make batches of two files look different.
+fn columns_of(schema: arrow::ipc::Schema<'_>) -> Option<SchemaRef> {
+    guarded(|| fb_to_schema(schema)).ok().map(|schema| Arc::new(Schema::new(schema.fields)))
 }

@@ -2,7 +2,7 @@
 
 use crate::planted::Bug;
 use crate::report::{Budget, Report, Verdict};
-use crate::{h1_crash, h2_faults, h6_flips, h10_history, h19_repair};
+use crate::{h1_crash, h2_faults, h6_flips, h10_history, h14_syscalls, h15_processes, h19_repair};
 
 type Hunt = fn(&Budget, Option<Bug>) -> Report;
 
@@ -31,6 +31,16 @@ pub fn harness(budget: &Budget) -> Report {
         Verdict::Survived
     } else {
         Verdict::Wrong("h6 does not notice a manifest that was changed and sealed again".into())
+    });
+    report.count(if h14_syscalls::notices_lost_writes() {
+        Verdict::Survived
+    } else {
+        Verdict::Wrong("h14 does not notice writes that never were".into())
+    });
+    report.count(if h15_processes::notices_a_second_writer() {
+        Verdict::Survived
+    } else {
+        Verdict::Wrong("h15 does not notice a second writer".into())
     });
     report.count(if h19_repair::notices_an_undeclared_loss() {
         Verdict::Survived

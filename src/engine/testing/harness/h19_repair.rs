@@ -1,4 +1,4 @@
-//! H19: backup beside a writer, and repair of databases damaged in any way.
+//! H19: backup beside a writer, repair of databases damaged in any way, and databases of every released format.
 //!
 //! A repair may lose what the damage reached, and must say so exactly: what is in the repaired database, and what it
 //! declares lost, are together what there was; no row is in both, or in neither, or other than it was.
@@ -12,6 +12,7 @@ use trilith_engine::testing::SimStorage;
 use trilith_engine::{Engine, LossKind, Options, RepairReport, repair_storage};
 
 use crate::arrow_rows::read_state;
+use crate::golden;
 use crate::h19_backup;
 use crate::lanes;
 use crate::model::{Change, State, Table, Value};
@@ -25,7 +26,7 @@ const REPAIRS: u64 = 24;
 /// Runs the harness.
 pub fn harness(budget: &Budget) -> Report {
     let specimens = [specimen(), specimen()];
-    lanes::run(budget, |seed, report| {
+    let mut report = lanes::run(budget, |seed, report| {
         let before = report.injected;
         h19_backup::trial(seed, report);
         report.add("backups", report.injected - before);
@@ -39,7 +40,9 @@ pub fn harness(budget: &Budget) -> Report {
                 return;
             }
         }
-    })
+    });
+    golden::open_all(&mut report);
+    report
 }
 
 /// The first specimen with one to three files that are not as they were.

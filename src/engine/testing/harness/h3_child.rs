@@ -131,13 +131,19 @@ pub fn open(folder: &Path, options: &Options) -> Result<Arc<Engine>> {
     Engine::open_path(folder, options.clone())
 }
 
+/// Makes the tables, unless they are there.
+pub fn create_tables(engine: &Engine) -> Result<()> {
+    for (name, table) in [("slots", slots()), ("log", log())] {
+        engine.create_table(&spec(name, &table), IfExists::Keep)?;
+    }
+    Ok(())
+}
+
 /// Writes and reads until it is killed.
 pub fn main(folder: &Path, seed: u64) {
     let mut dice = SmallRng::seed_from_u64(seed);
     let engine = open(folder, &options(&mut dice)).unwrap();
-    for (name, table) in [("slots", slots()), ("log", log())] {
-        engine.create_table(&spec(name, &table), IfExists::Keep).unwrap();
-    }
+    create_tables(&engine).unwrap();
     let before = progress(&engine.snapshot().unwrap());
     say(&format!("R {before:?}"));
     let before = before.unwrap();
@@ -152,7 +158,8 @@ pub fn main(folder: &Path, seed: u64) {
     });
 }
 
-fn say(line: &str) {
+/// Tells the parent.
+pub fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     // The parent may have closed its end: then it is about to kill this process.
     let _ = out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush());
@@ -170,7 +177,8 @@ fn write(engine: &Engine, writer: i64, last: i64) {
     }
 }
 
-fn commit(engine: &Engine, writer: i64, n: i64) -> Result<u64> {
+/// Makes commit `n` of a writer.
+pub fn commit(engine: &Engine, writer: i64, n: i64) -> Result<u64> {
     let rows = batch(&log().columns, &log_rows(writer, n));
     if is_bulk(writer, n) {
         let mut appender = engine.appender(&TableName::public("log"), WriteMode::Insert)?;

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use trilith_engine::check_storage;
-use trilith_engine::format::sealed::{Sealed, seal, unseal};
 use trilith_engine::testing::SimStorage;
 
 use crate::lanes;
 use crate::report::{Budget, Report, Verdict};
+use crate::seals::reseal;
 use crate::specimen::{Specimen, sound, specimen};
 
 /// Flips in one trial.
@@ -74,21 +74,9 @@ pub fn notices_forged_manifest() -> bool {
 }
 
 fn forge(disk: &SimStorage) -> Option<()> {
-    const MANIFEST: [u8; 8] = *b"TRIMANIF";
-    const CURRENT: [u8; 8] = *b"TRICURNT";
-    let bytes = disk.contents("CURRENT")?;
-    let (header, payload, _) = unseal("CURRENT", CURRENT, &bytes).ok()?;
-    let mut current: serde_json::Value = serde_json::from_slice(payload).ok()?;
-    let path = format!("manifest/{}.mf", header.number);
-    let bytes = disk.contents(&path)?;
-    let (_, payload, _) = unseal(&path, MANIFEST, &bytes).ok()?;
-    let mut manifest: serde_json::Value = serde_json::from_slice(payload).ok()?;
-    manifest["tables"][0]["files"].as_array_mut()?.pop()?;
-    let (bytes, hash) = seal(Sealed { magic: MANIFEST, ..header }, &serde_json::to_vec(&manifest).ok()?);
-    disk.plant(&path, &bytes);
-    current["len"] = bytes.len().into();
-    current["hash"] = format!("{hash:032x}").into();
-    let (bytes, _) = seal(Sealed { magic: CURRENT, ..header }, &serde_json::to_vec(&current).ok()?);
-    disk.plant("CURRENT", &bytes);
-    Some(())
+    reseal(disk, |payload| {
+        let mut manifest: serde_json::Value = serde_json::from_slice(payload).ok()?;
+        manifest["tables"][0]["files"].as_array_mut()?.pop()?;
+        serde_json::to_vec(&manifest).ok()
+    })
 }

@@ -9,10 +9,17 @@
 mod alphabet;
 mod arrow_rows;
 mod generate;
+mod golden;
 mod h0_planted;
 mod h10_checker;
 mod h10_client;
 mod h10_history;
+mod h12_parsers;
+mod h14_syscalls;
+mod h15_limits;
+mod h15_paths;
+mod h15_processes;
+mod h15_writers;
 mod h19_backup;
 mod h19_repair;
 mod h1_crash;
@@ -26,19 +33,24 @@ mod h8_model;
 mod history;
 mod lanes;
 mod model;
+mod mutate;
 mod op;
 mod planted;
 mod report;
+mod seals;
+mod shim;
 mod shrink;
 mod specimen;
 mod stale;
+mod weight;
+mod worker;
 
 use report::{Budget, Report};
 
 /// Name, entry point, floor for 60 seconds, seconds in the short run.
 type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
 
-const HARNESSES: [Harness; 9] = [
+const HARNESSES: [Harness; 12] = [
     ("h1", h1_crash::harness, 20_000, 6.0),
     ("h2", h2_faults::harness, 10_000, 6.0),
     ("h3", h3_kill::harness, 3_000, 8.0),
@@ -46,8 +58,11 @@ const HARNESSES: [Harness; 9] = [
     ("h7", h7_cuts::harness, 20_000, 6.0),
     ("h8", h8_model::harness, 5_000, 8.0),
     ("h10", h10_history::harness, 100_000, 6.0),
+    ("h12", h12_parsers::harness, 1_000_000, 6.0),
+    ("h14", h14_syscalls::harness, 4_000, 6.0),
+    ("h15", h15_processes::harness, 500, 6.0),
     ("h19", h19_repair::harness, 500, 5.0),
-    ("planted", h0_planted::harness, 9, 5.0),
+    ("planted", h0_planted::harness, 11, 5.0),
 ];
 
 fn main() {
@@ -58,6 +73,9 @@ fn main() {
         ["--h7-open", seed, secs] => {
             return h7_open::main(seed.parse().unwrap_or(0), secs.parse().unwrap_or(0.0));
         }
+        ["--golden", folder] => return golden::make(folder.as_ref()),
+        [worker::ARGUMENT, rounds, mode] => return worker::main(rounds.parse().unwrap_or(0), mode == "led"),
+        [h15_writers::ARGUMENT, role] => return h15_writers::main(role),
         _ => {}
     }
     let option = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));

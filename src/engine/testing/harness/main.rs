@@ -59,8 +59,8 @@ const HARNESSES: [Harness; 12] = [
     ("h8", h8_model::harness, 5_000, 8.0),
     ("h10", h10_history::harness, 100_000, 6.0),
     ("h12", h12_parsers::harness, 1_000_000, 6.0),
-    ("h14", h14_syscalls::harness, 4_000, 6.0),
-    ("h15", h15_processes::harness, 500, 6.0),
+    ("h14", h14_syscalls::harness, 8_000, 6.0),
+    ("h15", h15_processes::harness, 1_000, 6.0),
     ("h19", h19_repair::harness, 500, 5.0),
     ("planted", h0_planted::harness, 11, 5.0),
 ];

@@ -1,4 +1,4 @@
-//! The layer of `shim.c`, compiled once per run with the system's C compiler, and what it is told.
+//! The layer of `shim.c` (Linux with glibc), compiled once per run with the system's C compiler, and what it is told.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

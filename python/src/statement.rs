@@ -86,7 +86,12 @@ impl Clauses<'_> {
 
     /// `SELECT shown FROM table ...`.
     pub(crate) fn select(&self, shown: &str, table: &TableName) -> PyResult<String> {
-        Ok(format!("SELECT {shown} FROM {}{}", quote_table(table), self.text()?))
+        self.select_from(shown, &quote_table(table))
+    }
+
+    /// `SELECT shown FROM source ...`, of anything that SQL takes for a table.
+    pub(crate) fn select_from(&self, shown: &str, source: &str) -> PyResult<String> {
+        Ok(format!("SELECT {shown} FROM {source}{}", self.text()?))
     }
 
     /// `DELETE FROM table ...`.
@@ -134,6 +139,11 @@ pub(crate) fn check_fragment(what: &str, sql: &str) -> PyResult<()> {
 /// `name` as a SQL identifier that is taken as it is.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// `text` as a SQL text.
+pub(crate) fn quote_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A table's name in SQL.

@@ -5,7 +5,7 @@ use trilith::engine::TableDef;
 
 use crate::error::{invalid, not_found};
 use crate::ingest::is_vector;
-use crate::statement::{Clauses, quote};
+use crate::statement::{Clauses, quote, quote_table, quote_text};
 
 /// Distance function of each metric.
 const METRICS: [(&str, &str); 6] = [
@@ -26,6 +26,7 @@ pub(crate) struct Search {
     #[pyo3(item("where"))]
     condition: Option<String>,
     metric: String,
+    recall: Option<f64>,
 }
 
 /// SQL for the `k` rows nearest to `$1`.
@@ -44,6 +45,12 @@ pub(crate) fn search_text(def: &TableDef, request: &Search) -> PyResult<String> 
         order_by: vec!["\"_distance\"".into()],
         limit: Some(request.k),
     };
+    if let Some(recall) = request.recall.filter(|_| request.k > 0) {
+        let table = quote_text(&quote_table(&def.name));
+        let (column, k) = (quote_text(&column), request.k);
+        let source = format!("vector_search({table}, {column}, $1, {k}, '{metric}', {recall:?})");
+        return clauses.select_from("*", &source);
+    }
     let shown = format!("*, {distance}({}, $1) AS \"_distance\"", quote(&column));
     clauses.select(&shown, &def.name)
 }

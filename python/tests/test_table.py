@@ -90,6 +90,24 @@ def test_search(db: trilith.Database, metric: str) -> None:
     assert other["id"][0] == next(i for i in np.argsort(distances) if i != 17)
 
 
+def test_search_with_a_recall(db: trilith.Database) -> None:
+    chance = np.random.default_rng(4)
+    centres = chance.normal(size=(20, 96))
+    vectors = (centres[chance.integers(20, size=3000)] + chance.normal(scale=0.7, size=(3000, 96))).astype(np.float32)
+    data = {"id": np.arange(3000), "kind": np.arange(3000) % 3, "v": vectors}
+    table = db.create_table("odd's \"name\"", data, primary_key="id")
+    db.flush()
+    hits = 0
+    for query in vectors[:50]:
+        exact = table.search(query, where="kind = 1").numpy()["id"]
+        some = table.search(query, where="kind = 1", recall=0.95).numpy()
+        assert some["_distance"].tolist() == sorted(some["_distance"])
+        hits += np.isin(some["id"], exact).sum()
+    assert hits >= 0.95 * 500
+    with pytest.raises(trilith.TrilithError, match=r"recall must be a number from 0\.5 to 1"):
+        table.search(vectors[0], recall=2.0).fetchall()
+
+
 def test_search_needs_a_vector_column(items: trilith.Table) -> None:
     with pytest.raises(trilith.NotFound, match="no vector column"):
         items.search([1.0])

@@ -128,6 +128,7 @@ class Table:
         k: int = 10,
         where: str | None = None,
         metric: str = "cosine",
+        recall: float | None = None,
     ) -> Query:
         """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
 
@@ -137,10 +138,12 @@ class Table:
             k: the most rows to return.
             where: a SQL condition that every returned row fulfils; it is applied before the nearest are chosen.
             metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
+            recall: the share of the nearest that is enough, from 0.5 up: ``0.98`` reads an eighth of what an exact search
+                reads and leaves out rows without a vector. ``None`` or 1 finds them all.
         """
         if k < 0:
             raise Invalid(f"k {k}: the most rows to return cannot be negative")
-        request = {"column": column, "k": k, "where": where, "metric": metric}
+        request = {"column": column, "k": k, "where": where, "metric": metric, "recall": recall}
         return Query(self._native.search(vector, request))
 
     def __len__(self) -> int:

@@ -3,7 +3,8 @@
 //! ```text
 //! magic 8 | format version u32 | column u32 | database u128 | sst u64 | rows u64 | length of the sst u64 | dims u32 |
 //! padded dims u32 | zeros up to 128 |
-//! centre f32 * padded | steps f32 * rows | errors f32 * rows | norms f32 * rows | codes i8 * padded * rows | xxh3-128
+//! centre f32 * padded | norms f32 * rows | steps f32 * rows | errors f32 * rows | codes i8 * padded * rows |
+//! sign steps f32 * rows | sign errors f32 * rows | blocks of signs of 32 rows | xxh3-128
 //! ```
 //! Each part starts at a multiple of 64 bytes. The hash covers everything before it.
 
@@ -11,6 +12,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::buffer::{Buffer, ScalarBuffer};
+use arrow::datatypes::ArrowNativeType;
+use trilith_udfs::kernels::{SIGN_BLOCK, sign_block_bytes};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::common::{ColumnId, DatabaseId, Error, FileId, Result};
@@ -44,10 +47,13 @@ pub struct CodeSource {
 /// Where each part lies.
 pub(super) struct Layout {
     pub centre: usize,
+    pub norms: usize,
     pub steps: usize,
     pub errors: usize,
-    pub norms: usize,
     pub codes: usize,
+    pub sign_steps: usize,
+    pub sign_errors: usize,
+    pub signs: usize,
     pub hash: usize,
 }
 
@@ -56,14 +62,19 @@ impl Layout {
     pub(super) fn of(source: &CodeSource) -> Option<Self> {
         let rows = usize::try_from(source.rows).ok()?;
         let floats = |count: usize| count.checked_mul(4)?.checked_next_multiple_of(ALIGNMENT);
+        let per_row = floats(rows)?;
         let centre = HEADER_BYTES;
-        let steps = centre.checked_add(floats(source.padded)?)?;
-        let errors = steps.checked_add(floats(rows)?)?;
-        let norms = errors.checked_add(floats(rows)?)?;
-        let codes = norms.checked_add(floats(rows)?)?;
-        let hash = codes.checked_add(rows.checked_mul(source.padded)?)?;
+        let norms = centre.checked_add(floats(source.padded)?)?;
+        let steps = norms.checked_add(per_row)?;
+        let errors = steps.checked_add(per_row)?;
+        let codes = errors.checked_add(per_row)?;
+        let sign_steps = codes.checked_add(rows.checked_mul(source.padded)?)?;
+        let sign_errors = sign_steps.checked_add(per_row)?;
+        let signs = sign_errors.checked_add(per_row)?;
+        let blocks = rows.div_ceil(SIGN_BLOCK).checked_mul(sign_block_bytes(source.padded))?;
+        let hash = signs.checked_add(blocks)?;
         hash.checked_add(HASH_BYTES)?;
-        Some(Self { centre, steps, errors, norms, codes, hash })
+        Some(Self { centre, norms, steps, errors, codes, sign_steps, sign_errors, signs, hash })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -71,15 +82,22 @@ impl Layout {
     }
 }
 
-/// The vectors of one column of one file, in few bits each.
+/// Codes of one kind: how large one unit of each is, and how far off its vector may be.
+#[derive(Debug)]
+pub(super) struct Rounded<T: ArrowNativeType> {
+    pub steps: ScalarBuffer<f32>,
+    pub errors: ScalarBuffer<f32>,
+    pub codes: ScalarBuffer<T>,
+}
+
+/// The vectors of one column of one file, in few bits each: eight for each component, and one.
 #[derive(Debug)]
 pub struct VectorCodes {
     pub(super) source: CodeSource,
     pub(super) centre: ScalarBuffer<f32>,
-    pub(super) steps: ScalarBuffer<f32>,
-    pub(super) errors: ScalarBuffer<f32>,
     pub(super) norms: ScalarBuffer<f32>,
-    pub(super) codes: ScalarBuffer<i8>,
+    pub(super) bytes: Rounded<i8>,
+    pub(super) signs: Rounded<u8>,
 }
 
 /// The codes of some of a file's rows.
@@ -112,10 +130,17 @@ impl VectorCodes {
         Ok(Self {
             source,
             centre: floats(layout.centre, source.padded),
-            steps: floats(layout.steps, rows),
-            errors: floats(layout.errors, rows),
             norms: floats(layout.norms, rows),
-            codes: ScalarBuffer::new(bytes.clone(), layout.codes, rows * source.padded),
+            bytes: Rounded {
+                steps: floats(layout.steps, rows),
+                errors: floats(layout.errors, rows),
+                codes: ScalarBuffer::new(bytes.clone(), layout.codes, rows * source.padded),
+            },
+            signs: Rounded {
+                steps: floats(layout.sign_steps, rows),
+                errors: floats(layout.sign_errors, rows),
+                codes: ScalarBuffer::new(bytes.clone(), layout.signs, layout.hash - layout.signs),
+            },
         })
     }
 
@@ -123,12 +148,6 @@ impl VectorCodes {
     #[must_use]
     pub fn source(&self) -> &CodeSource {
         &self.source
-    }
-
-    /// Bytes that a search of all rows reads.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        (self.codes.len() + 3 * 4 * self.steps.len()) as u64
     }
 }
 

@@ -1,13 +1,14 @@
 //! Vectors to codes: each scaled to length one, taken relative to the centre of all, rotated, and rounded to 8 bits.
 //!
-//! One code serves every distance that is made of norms and an inner product: cosine, Euclidean, inner product. The
-//! rotation and the centre come from RaBitQ (Gao and Long, SIGMOD 2024); rounding each to 8 bits in place of one is
+//! A second code keeps the signs alone, one bit for each component, after the same paper: its error is known as a spread,
+//! not as a bound. One code serves every distance that is made of norms and an inner product: cosine, Euclidean, inner product. The
+//! rotation, the centre and the signs come from RaBitQ (Gao and Long, SIGMOD 2024); rounding each to 8 bits in place of one is
 //! scalar quantisation, whose error is known for each vector and stored with it.
 
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Float32Type, ToByteSlice};
-use trilith_udfs::kernels::{Rotation, dot, quantize};
+use trilith_udfs::kernels::{Rotation, SIGN_BLOCK, dot, quantize, set_signs, sign_block_bytes};
 
 use super::codes::{CodeSource, Layout, header, seal};
 use crate::common::{Error, Result};
@@ -39,18 +40,24 @@ pub fn is_coded(data_type: &DataType) -> Option<usize> {
 pub fn encode(source: CodeSource, batches: &[ArrayRef]) -> Result<Buffer> {
     let rotation = Rotation::new(source.dims);
     let centre = centre(&rotation, batches);
-    let (mut floats, mut codes) = ([Vec::new(), Vec::new(), Vec::new()], Vec::new());
-    let rows = source.rows as usize;
-    let short = |_| Error::Limit {
-        what: "memory for the codes of a file".into(),
-        got: (rows * source.padded) as u64,
-        max: 0,
-    };
-    floats.iter_mut().try_for_each(|part| part.try_reserve_exact(rows)).map_err(short)?;
-    codes.try_reserve_exact(rows * source.padded).map_err(short)?;
-    let mut encoder = Encoder { rotated: vec![0.0; source.padded], rotation, centre, floats, codes };
-    batches.iter().for_each(|batch| encoder.add(batch.as_fixed_size_list()));
-    encoder.into_bytes(&source)
+    let rows: usize = batches.iter().map(|batch| batch.len()).sum();
+    let layout = Layout::of(&source).filter(|_| rows as u64 == source.rows);
+    let layout =
+        layout.ok_or_else(|| Error::Internal("codes of another number of rows than the file has".into()))?;
+    let short =
+        |_| Error::Limit { what: "memory for the codes of a file".into(), got: layout.len() as u64, max: 0 };
+    let mut bytes = AlignedBytes::zeroed(layout.len()).map_err(short)?;
+    let mut encoder = Encoder { rotated: vec![0.0; source.padded], rotation, centre, row: 0, layout };
+    let all = bytes.as_mut_slice();
+    batches.iter().for_each(|batch| encoder.add(batch.as_fixed_size_list(), all));
+    put(all, 0, &header(&source));
+    put(all, encoder.layout.centre, encoder.centre.to_byte_slice());
+    seal(all, &encoder.layout);
+    Ok(bytes.into_buffer())
+}
+
+fn put(all: &mut [u8], at: usize, part: &[u8]) {
+    all[at..at + part.len()].copy_from_slice(part);
 }
 
 struct Encoder {
@@ -58,56 +65,72 @@ struct Encoder {
     /// Rotated.
     centre: Vec<f32>,
     rotated: Vec<f32>,
-    /// Steps, errors, norms.
-    floats: [Vec<f32>; 3],
-    codes: Vec<i8>,
+    /// The next row.
+    row: usize,
+    layout: Layout,
 }
 
+/// The factors of a row's codes.
+struct Factors {
+    norm: f32,
+    step: f32,
+    error: f32,
+    sign_step: f32,
+    sign_error: f32,
+}
+
+/// Of a row without codes: nothing is known of its distance.
+const UNKNOWN: Factors =
+    Factors { norm: 0.0, step: 0.0, error: f32::INFINITY, sign_step: 0.0, sign_error: f32::INFINITY };
+
 impl Encoder {
-    fn add(&mut self, batch: &FixedSizeListArray) {
+    fn add(&mut self, batch: &FixedSizeListArray, all: &mut [u8]) {
         let vectors = Vectors::of(batch);
         for row in 0..batch.len() {
-            let coded = vectors.norm(row);
-            let start = self.codes.len();
-            self.codes.resize(start + self.rotated.len(), 0);
-            // A row without a code: nothing is known of its distance.
-            let (step, error) = match coded {
-                Some(norm) => self.code(vectors.row(row), norm, start),
-                None => (0.0, f32::INFINITY),
+            let factors = match vectors.norm(row) {
+                Some(norm) => self.code(vectors.row(row), norm, all),
+                None => UNKNOWN,
             };
-            let values = [step, error, coded.unwrap_or(0.0)];
-            self.floats.iter_mut().zip(values).for_each(|(part, value)| part.push(value));
+            let Layout { norms, steps, errors, sign_steps, sign_errors, .. } = self.layout;
+            let Factors { norm, step, error, sign_step, sign_error } = factors;
+            let parts = [
+                (norms, norm),
+                (steps, step),
+                (errors, error),
+                (sign_steps, sign_step),
+                (sign_errors, sign_error),
+            ];
+            for (start, factor) in parts {
+                put(all, start + 4 * self.row, &factor.to_le_bytes());
+            }
+            self.row += 1;
         }
     }
 
-    fn code(&mut self, vector: &[f32], norm: f32, start: usize) -> (f32, f32) {
+    fn code(&mut self, vector: &[f32], norm: f32, all: &mut [u8]) -> Factors {
+        let padded = self.rotated.len();
         self.rotation.rotate(vector, norm.recip(), &mut self.rotated);
         self.rotated.iter_mut().zip(&self.centre).for_each(|(value, centre)| *value -= centre);
-        quantize(&self.rotated, &mut self.codes[start..])
+        let codes = self.layout.codes + self.row * padded;
+        let (step, error) = quantize(&self.rotated, &mut all[codes..codes + padded]);
+        let block = self.layout.signs + self.row / SIGN_BLOCK * sign_block_bytes(padded);
+        set_signs(&mut all[block..block + sign_block_bytes(padded)], self.row % SIGN_BLOCK, &self.rotated);
+        let (sign_step, sign_error) = sign_factors(&self.rotated);
+        Factors { norm, step, error, sign_step, sign_error }
     }
+}
 
-    fn into_bytes(self, source: &CodeSource) -> Result<Buffer> {
-        let parts = Layout::of(source).filter(|_| self.floats[0].len() as u64 == source.rows);
-        let layout = parts
-            .ok_or_else(|| Error::Internal("codes of another number of rows than the file has".into()))?;
-        let short = |_| Error::Limit {
-            what: "memory for the codes of a file".into(),
-            got: layout.len() as u64,
-            max: 0,
-        };
-        let mut bytes = AlignedBytes::zeroed(layout.len()).map_err(short)?;
-        let all = bytes.as_mut_slice();
-        let mut put = |at: usize, part: &[u8]| all[at..at + part.len()].copy_from_slice(part);
-        put(0, &header(source));
-        put(layout.centre, self.centre.to_byte_slice());
-        let [steps, errors, norms] = &self.floats;
-        put(layout.steps, steps.to_byte_slice());
-        put(layout.errors, errors.to_byte_slice());
-        put(layout.norms, norms.to_byte_slice());
-        put(layout.codes, self.codes.to_byte_slice());
-        seal(all, &layout);
-        Ok(bytes.into_buffer())
+/// What the signs of a vector are to be multiplied with, and the standard deviation of an inner product taken with them.
+fn sign_factors(vector: &[f32]) -> (f32, f32) {
+    let dims = vector.len() as f32;
+    let squared = dot(vector, vector);
+    let absolute = vector.iter().map(|value| value.abs()).sum::<f32>();
+    if absolute < f32::MIN_POSITIVE {
+        return (0.0, 0.0);
     }
+    // The cosine of the angle between the vector and its signs, squared.
+    let agreement = (absolute * absolute / (dims * squared)).min(1.0);
+    (squared / absolute, (squared * (1.0 - agreement) / (agreement * (dims - 1.0))).sqrt())
 }
 
 /// The mean of vectors scaled to length one, rotated.

@@ -14,4 +14,4 @@ mod tests;
 
 pub use codes::{CodeSource, CodedRows, VectorCodes};
 pub use encode::{CODED_DIMS_MIN, CODED_ROWS_MIN, encode, is_coded};
-pub use query::{CodedQuery, Side};
+pub use query::{Code, CodedQuery, Side};

@@ -2,17 +2,20 @@
 
 use std::ops::Range;
 
-use trilith_udfs::kernels::{CodeBounds, Metric, Rotation, dot, dot_codes, quantize_query};
+pub use trilith_udfs::kernels::Side;
+use trilith_udfs::kernels::{
+    CodeBounds, Metric, Rotation, SIGN_BLOCK, SignTables, dot, dot_codes, quantize_query, sign_block_bytes,
+};
 
 use super::codes::VectorCodes;
 
-/// Which side a bound is on.
+/// Which codes are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Side {
-    /// No row is nearer than this.
-    Lower,
-    /// No row is farther than this.
-    Upper,
+pub enum Code {
+    /// One bit for each component.
+    Signs,
+    /// Eight bits for each component.
+    Bytes,
 }
 
 /// What rounding in `f32` adds to the error of a similarity: of the rotation, of the kernel that computes the
@@ -31,6 +34,8 @@ pub struct CodedQuery {
     rotated: Vec<f32>,
     codes: Vec<i16>,
     step: f32,
+    signs: SignTables,
+    confidence: f32,
     slack: f32,
     norm: f32,
 }
@@ -52,7 +57,14 @@ impl CodedQuery {
         // A row's code is at most as long as the difference of two unit vectors and what its rounding adds.
         let longest = 2.0 + (rotation.padded() as f32).sqrt() / 127.0;
         let slack = longest * error + ROUNDING + ROUNDING_PER_DIM * query.len() as f32;
-        Some(Self { metric, dims: query.len(), rotated, codes, step, slack, norm })
+        let signs = SignTables::new(&rotated);
+        Some(Self { metric, dims: query.len(), rotated, codes, step, signs, confidence: 0.0, slack, norm })
+    }
+
+    /// The same for a search that may lose one in `1 / (1 - recall)` of the rows that it looks for.
+    #[must_use]
+    pub fn with_recall(self, recall: f64) -> Self {
+        Self { confidence: confidence(recall) as f32, ..self }
     }
 
     /// True when these codes are of vectors as long as the query.
@@ -86,14 +98,72 @@ impl CodedQuery {
         }
     }
 
-    /// Writes a bound of the key of each of `rows` to `out`: NaN or infinite for rows without a code.
-    pub fn bounds(&self, codes: &VectorCodes, rows: Range<usize>, dots: &[i32], side: Side, out: &mut [f32]) {
-        let bounds = CodeBounds {
-            steps: &codes.steps[rows.clone()],
-            errors: &codes.errors[rows.clone()],
+    /// Compares the query with the codes of `rows`: the integers that [`CodedQuery::bounds`] makes bounds of.
+    pub fn compare(&self, codes: &VectorCodes, rows: Range<usize>, code: Code) -> Vec<i32> {
+        let padded = codes.source.padded;
+        match code {
+            Code::Bytes => {
+                let mut dots = vec![0; rows.len()];
+                dot_codes(&self.codes, &codes.bytes.codes[rows.start * padded..rows.end * padded], &mut dots);
+                dots
+            }
+            Code::Signs => {
+                let blocks = rows.start / SIGN_BLOCK..rows.end.div_ceil(SIGN_BLOCK);
+                let bytes = sign_block_bytes(padded);
+                let mut sums = vec![0; blocks.len() * SIGN_BLOCK];
+                self.signs.look_up(&codes.signs.codes[blocks.start * bytes..blocks.end * bytes], &mut sums);
+                sums.truncate(rows.end - blocks.start * SIGN_BLOCK);
+                sums.drain(..rows.start - blocks.start * SIGN_BLOCK);
+                sums
+            }
+        }
+    }
+
+    /// Bounds of the keys of `rows`, made of what [`CodedQuery::compare`] gave: NaN or infinite for rows without a code.
+    ///
+    /// Bounds by bytes always hold. Those by signs are so many standard deviations away that a share of `1 - recall` lies
+    /// beyond them.
+    #[must_use]
+    pub fn bounds(
+        &self,
+        codes: &VectorCodes,
+        rows: Range<usize>,
+        integers: &[i32],
+        code: Code,
+        side: Side,
+    ) -> Vec<f32> {
+        let mut out = vec![0.0; integers.len()];
+        self.bounds_of(codes, rows, code).write(integers, side, &mut out);
+        out
+    }
+
+    /// The bound of one row, by its bytes.
+    #[must_use]
+    pub fn bound(&self, codes: &VectorCodes, row: usize, side: Side) -> f32 {
+        let padded = codes.source.padded;
+        let (mut dot, mut out) = ([0], [0.0]);
+        dot_codes(&self.codes, &codes.bytes.codes[row * padded..(row + 1) * padded], &mut dot);
+        self.bounds_of(codes, row..row + 1, Code::Bytes).write(&dot, side, &mut out);
+        out[0]
+    }
+
+    fn bounds_of<'a>(&self, codes: &'a VectorCodes, rows: Range<usize>, code: Code) -> CodeBounds<'a> {
+        let (steps, errors) = match code {
+            Code::Bytes => (&codes.bytes.steps, &codes.bytes.errors),
+            Code::Signs => (&codes.signs.steps, &codes.signs.errors),
+        };
+        let (query_step, query_base) = match code {
+            Code::Bytes => (self.step, 0.0),
+            Code::Signs => self.signs.scale(),
+        };
+        CodeBounds {
+            steps: &steps[rows.clone()],
+            errors: &errors[rows.clone()],
             norms: &codes.norms[rows],
             base: dot(&codes.centre, &self.rotated),
-            query_step: self.step,
+            query_step,
+            query_base,
+            confidence: if code == Code::Signs { self.confidence } else { 1.0 },
             slack: self.slack,
             weight: match self.metric {
                 Metric::Cosine => 1.0,
@@ -102,16 +172,34 @@ impl CodedQuery {
             },
             unit: self.metric == Metric::Cosine,
             squared: self.metric == Metric::L2,
-        };
-        match side {
-            Side::Lower => bounds.lower(dots, out),
-            Side::Upper => bounds.upper(dots, out),
         }
     }
+}
 
-    /// Writes the inner products of the query's code with those of `rows` to `out`.
-    pub fn dots(&self, codes: &VectorCodes, rows: Range<usize>, out: &mut [i32]) {
-        let padded = codes.source.padded;
-        dot_codes(&self.codes, &codes.codes[rows.start * padded..rows.end * padded], out);
+/// How many standard deviations a share of `recall` of a normal distribution lies below, from 0 up.
+///
+/// By the approximation of Abramowitz and Stegun, 26.2.23, which is off by less than 0.00045.
+fn confidence(recall: f64) -> f64 {
+    let tail = (1.0 - recall).clamp(1e-12, 0.5);
+    let t = (-2.0 * tail.ln()).sqrt();
+    let (above, below) = (
+        2.515_517 + t * (0.802_853 + t * 0.010_328),
+        1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)),
+    );
+    (t - above / below).max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confidence_is_the_quantile_of_the_normal_distribution() {
+        for (recall, want) in
+            [(0.5, 0.0), (0.9, 1.2816), (0.95, 1.6449), (0.98, 2.0537), (0.99, 2.3263), (0.999, 3.0902)]
+        {
+            assert!((confidence(recall) - want).abs() < 0.001, "{recall}");
+        }
+        assert!(confidence(1.0) < 8.0);
     }
 }

@@ -41,14 +41,20 @@ fn coded(values: &[f32], dims: usize) -> VectorCodes {
     VectorCodes::decode("t", &encode(source(rows, dims), &batches).unwrap(), source(rows, dims)).unwrap()
 }
 
-/// Lower and upper bounds of the distances of all rows.
+/// Lower and upper bounds of the keys of all rows, by their bytes.
 fn bounds(codes: &VectorCodes, query: &CodedQuery) -> (Vec<f32>, Vec<f32>) {
-    let rows = codes.source().rows as usize;
-    let (mut dots, mut lower, mut upper) = (vec![0; rows], vec![0.0; rows], vec![0.0; rows]);
-    query.dots(codes, 0..rows, &mut dots);
-    query.bounds(codes, 0..rows, &dots, Side::Lower, &mut lower);
-    query.bounds(codes, 0..rows, &dots, Side::Upper, &mut upper);
-    (lower, upper)
+    bounds_by(codes, query, Code::Bytes, 0..codes.source().rows as usize)
+}
+
+fn bounds_by(
+    codes: &VectorCodes,
+    query: &CodedQuery,
+    code: Code,
+    rows: std::ops::Range<usize>,
+) -> (Vec<f32>, Vec<f32>) {
+    let integers = query.compare(codes, rows.clone(), code);
+    let bound = |side| query.bounds(codes, rows.clone(), &integers, code, side);
+    (bound(Side::Lower), bound(Side::Upper))
 }
 
 /// Every distance is within its bounds, however the vectors look.
@@ -169,4 +175,42 @@ fn every_flip_every_cut_and_every_other_source_is_found() {
     corrupt(&good, CodeSource { data_len: 98, ..right });
     corrupt(&good, CodeSource { rows: 3, ..right });
     corrupt(&good, CodeSource { rows: u64::MAX, ..right });
+}
+
+/// Of many rows, a share of `recall` is no nearer than its lower bound by signs says, and as many no farther.
+#[test]
+fn bounds_by_signs_hold_as_often_as_they_say() {
+    let (dims, rows) = (384, 4000);
+    let values = random(11, rows * dims, 1.0, 0.2);
+    let codes = coded(&values, dims);
+    for metric in METRICS {
+        for recall in [0.9, 0.98, 0.999] {
+            let query = CodedQuery::new(metric, &random(12, dims, 1.0, 0.0)).unwrap().with_recall(recall);
+            let (lower, upper) = bounds_by(&codes, &query, Code::Signs, 0..rows);
+            let (mut nearer, mut farther) = (0, 0);
+            f32::scan(metric, &random(12, dims, 1.0, 0.0), &values, dims, rows, |row, distance| {
+                let key = query.key(distance);
+                nearer += usize::from(lower[row] > key);
+                farther += usize::from(upper[row] < key);
+            });
+            let most = (1.0 - recall) * rows as f64 * 1.5 + 8.0;
+            assert!(
+                (nearer as f64) < most && (farther as f64) < most,
+                "{metric:?} {recall}: {nearer} {farther}"
+            );
+        }
+    }
+}
+
+#[test]
+fn some_rows_are_bounded_as_all_are() {
+    let (dims, rows) = (100, 150);
+    let codes = coded(&random(13, rows * dims, 1.0, 0.0), dims);
+    let query = CodedQuery::new(Metric::L2, &random(14, dims, 1.0, 0.0)).unwrap().with_recall(0.9);
+    for code in [Code::Bytes, Code::Signs] {
+        let (all, _) = bounds_by(&codes, &query, code, 0..rows);
+        for range in [0..1, 31..33, 40..149, 64..96, 5..150] {
+            assert_eq!(bounds_by(&codes, &query, code, range.clone()).0, all[range.clone()], "{range:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What `vector_search(table, column, query, k, metric)` is called with, checked one by one.
+//! What `vector_search(table, column, query, k, metric, recall)` is called with, checked one by one.
 //!
 //! Each is a constant or a parameter; a parameter's value is taken from the call, because a table
 //! function is asked for its columns before DataFusion puts parameters into plans.
@@ -13,11 +13,16 @@ use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::Metric;
 
 /// Names of the arguments, in their order.
-pub(super) const NAMES: [&str; 5] = ["table", "column", "query", "k", "metric"];
+pub(super) const NAMES: [&str; 6] = ["table", "column", "query", "k", "metric", "recall"];
 /// Rows that are found when a call does not say how many.
 pub(super) const K_DEFAULT: usize = 10;
 /// Position of `k`.
 pub(super) const K: usize = 3;
+/// Position of the metric.
+pub(super) const METRIC: usize = 4;
+/// The metric of a call that does not say which.
+pub(super) const METRIC_DEFAULT: &str = "cosine";
+const RECALL: usize = 5;
 
 /// The arguments of one call.
 #[derive(Debug)]
@@ -27,6 +32,8 @@ pub(super) struct Arguments {
     pub query: ScalarValue,
     pub k: usize,
     pub metric: Metric,
+    /// `None` for an exact search.
+    pub recall: Option<f64>,
 }
 
 impl Arguments {
@@ -37,8 +44,8 @@ impl Arguments {
     pub(super) fn read(arguments: &[Expr], params: Option<&ParamValues>) -> Result<Self> {
         if !(3..=NAMES.len()).contains(&arguments.len()) {
             return plan_err!(
-                "vector_search takes a table, a column, a query vector, and optionally k and a metric: \
-                 vector_search('items', 'embedding', $1, 10, 'cosine'); got {} argument(s)",
+                "vector_search takes a table, a column, a query vector, and optionally k, a metric and a recall: \
+                 vector_search('items', 'embedding', $1, 10, 'cosine', 0.98); got {} argument(s)",
                 arguments.len()
             );
         }
@@ -51,8 +58,9 @@ impl Arguments {
             return plan_err!("vector_search: the query is NULL; give a vector such as [0.1, 0.2]");
         }
         let k = if arguments.len() > K { count(&next())? } else { K_DEFAULT };
-        let metric = if arguments.len() > K + 1 { metric(&next())? } else { Metric::Cosine };
-        Ok(Self { table, column, query, k, metric })
+        let metric = if arguments.len() > METRIC { metric(&next())? } else { Metric::Cosine };
+        let recall = if arguments.len() > RECALL { recall(&next())? } else { None };
+        Ok(Self { table, column, query, k, metric, recall })
     }
 }
 
@@ -87,6 +95,17 @@ fn count(value: &ScalarValue) -> Result<usize> {
 }
 
 fn metric(value: &ScalarValue) -> Result<Metric> {
-    let name = text(K + 1, value)?;
+    let name = text(METRIC, value)?;
     Metric::from_str(&name).map_err(|error| plan_datafusion_err!("vector_search: {error}"))
+}
+
+/// A search that has to find everything is exact.
+fn recall(value: &ScalarValue) -> Result<Option<f64>> {
+    match value.cast_to(&DataType::Float64) {
+        Ok(ScalarValue::Float64(Some(recall))) if (0.5..1.0).contains(&recall) => Ok(Some(recall)),
+        Ok(ScalarValue::Float64(Some(1.0))) => Ok(None),
+        _ => plan_err!(
+            "vector_search: recall must be a number from 0.5 to 1 (exact, the default), not {value}"
+        ),
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! The codes of a unit give each row a lower bound of its distance. A row whose bound is beyond the `k`-th distance
 //! found so far, by any task, cannot be among the nearest; before there are `k`, the `k`-th upper bound of the unit
-//! stands in. What is left is compared exactly, so the answer is that of a search without codes.
+//! stands in. What is left is compared exactly, so the answer is that of a search without codes. A search that need not
+//! find all of the nearest looks at the codes of one bit first, whose bounds hold as often as its recall asks.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::error::Result;
 use datafusion::physical_plan::metrics::Count;
-use trilith_engine::index::{CodedQuery, CodedRows, Side, VectorCodes};
+use trilith_engine::index::{Code, CodedQuery, CodedRows, Side, VectorCodes};
 use trilith_udfs::kernels::TopK;
 use trilith_udfs::vector::VectorQuery;
 
@@ -24,17 +25,32 @@ const CODE_SHARE: usize = 4;
 pub(super) struct Coded {
     query: CodedQuery,
     k: usize,
+    /// Whether codes of one bit are looked at first.
+    by_signs: bool,
     /// The least `k`-th distance of any task, as bits: distances are compared, never added, so it needs no lock.
     bound: AtomicU64,
-    compared: Count,
+    signs_compared: Count,
+    codes_compared: Count,
 }
 
 impl Coded {
-    /// `None` when codes say nothing of such distances; `compared` counts the codes that are looked at.
-    pub(super) fn new(query: &VectorQuery, k: usize, compared: Count) -> Option<Self> {
+    /// `None` when codes say nothing of such distances; `counter` gives counters of codes that are looked at.
+    pub(super) fn new(
+        query: &VectorQuery,
+        k: usize,
+        recall: Option<f64>,
+        counter: impl Fn(&'static str) -> Count,
+    ) -> Option<Self> {
         let components: Vec<f32> = query.components().iter().map(|number| *number as f32).collect();
-        let query = CodedQuery::new(query.metric(), &components)?;
-        Some(Self { query, k, bound: AtomicU64::new(f64::INFINITY.to_bits()), compared })
+        let exact = CodedQuery::new(query.metric(), &components)?;
+        Some(Self {
+            query: recall.map_or(exact.clone(), |recall| exact.with_recall(recall)),
+            k,
+            by_signs: recall.is_some(),
+            bound: AtomicU64::new(f64::INFINITY.to_bits()),
+            signs_compared: counter("signs_compared"),
+            codes_compared: counter("codes_compared"),
+        })
     }
 
     /// A task holds `k` rows none of which is farther than `distance`.
@@ -58,45 +74,71 @@ impl Coded {
         if wanted.max(CODE_SHARE * self.k) * CODE_SHARE < rows.len() || self.k * CODE_SHARE > wanted {
             return Ok(selected);
         }
-        self.compared.add(rows.len());
-        let near = self.near(&codes, rows, selected.as_ref(), threshold);
-        Ok(Some(match selected {
-            Some(selected) => &selected & &near,
-            None => near,
+        let known = threshold.min(f64::from_bits(self.bound.load(Ordering::Relaxed)));
+        let most = (known < f64::INFINITY).then(|| self.query.key(known));
+        let selected = selected.unwrap_or_else(|| BooleanBuffer::new_set(rows.len()));
+        Ok(Some(match self.by_signs {
+            true => self.by_signs(&codes, rows, &selected, most),
+            false => self.by_bytes(&codes, rows, &selected, most),
         }))
     }
 
-    fn near(
+    fn by_bytes(
         &self,
         codes: &VectorCodes,
         rows: Range<usize>,
-        selected: Option<&BooleanBuffer>,
-        threshold: f64,
+        selected: &BooleanBuffer,
+        most: Option<f32>,
     ) -> BooleanBuffer {
-        let (mut dots, mut keys) = (vec![0; rows.len()], vec![0.0; rows.len()]);
-        self.query.dots(codes, rows.clone(), &mut dots);
-        let known = threshold.min(f64::from_bits(self.bound.load(Ordering::Relaxed)));
-        let most = if known == f64::INFINITY {
-            self.query.bounds(codes, rows.clone(), &dots, Side::Upper, &mut keys);
-            self.kth(&keys, selected)
-        } else {
-            self.query.key(known)
-        };
-        self.query.bounds(codes, rows, &dots, Side::Lower, &mut keys);
-        // A bound that is no number rules nothing out.
-        BooleanBuffer::collect_bool(keys.len(), |row| keys[row].is_nan() || keys[row] <= most)
+        self.codes_compared.add(rows.len());
+        let integers = self.query.compare(codes, rows.clone(), Code::Bytes);
+        let bounds = |side| self.query.bounds(codes, rows.clone(), &integers, Code::Bytes, side);
+        let most = most.unwrap_or_else(|| {
+            let upper = bounds(Side::Upper);
+            self.least(selected.set_indices().map(|row| (row, upper[row]))).threshold() as f32
+        });
+        &within(&bounds(Side::Lower), most) & selected
     }
 
-    /// The `k`-th smallest of the keys of selected rows; infinite when there are fewer.
-    fn kth(&self, keys: &[f32], selected: Option<&BooleanBuffer>) -> f32 {
-        let mut least = TopK::new(self.k);
-        for (row, key) in keys.iter().enumerate() {
-            if selected.is_none_or(|selected| selected.value(row)) {
-                least.push(f64::from(*key), row as u64);
-            }
+    fn by_signs(
+        &self,
+        codes: &VectorCodes,
+        rows: Range<usize>,
+        selected: &BooleanBuffer,
+        most: Option<f32>,
+    ) -> BooleanBuffer {
+        self.signs_compared.add(rows.len());
+        let integers = self.query.compare(codes, rows.clone(), Code::Signs);
+        let lower = self.query.bounds(codes, rows.clone(), &integers, Code::Signs, Side::Lower);
+        let of_row = |row: usize, side| self.query.bound(codes, rows.start + row, side);
+        let most = most.unwrap_or_else(|| {
+            // Those that look nearest are looked at more closely: none of the nearest is farther than all of them.
+            let first = self.least(selected.set_indices().map(|row| (row, lower[row]))).into_sorted();
+            self.codes_compared.add(first.len());
+            let closer = first.iter().map(|near| (near.id as usize, of_row(near.id as usize, Side::Upper)));
+            self.least(closer).threshold() as f32
+        });
+        let near = &within(&lower, most) & selected;
+        self.codes_compared.add(near.count_set_bits());
+        let mut kept = vec![false; rows.len()];
+        for row in near.set_indices() {
+            let bound = of_row(row, Side::Lower);
+            kept[row] = bound.is_nan() || bound <= most;
         }
-        least.threshold() as f32
+        kept.into()
     }
+
+    /// The `k` least of these keys.
+    fn least(&self, keys: impl Iterator<Item = (usize, f32)>) -> TopK {
+        let mut least = TopK::new(self.k);
+        keys.for_each(|(row, key)| least.push(f64::from(key), row as u64));
+        least
+    }
+}
+
+/// Rows whose bound is not beyond `most`. A bound that is no number rules nothing out.
+fn within(bounds: &[f32], most: f32) -> BooleanBuffer {
+    BooleanBuffer::collect_bool(bounds.len(), |row| bounds[row].is_nan() || bounds[row] <= most)
 }
 
 #[cfg(test)]

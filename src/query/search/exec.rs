@@ -59,7 +59,8 @@ impl KnnExec {
         let query = self.search.query.known()?;
         let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
         let compared = counter("rows_compared");
-        let coded = query.as_ref().and_then(|query| Coded::new(query, self.k, counter("codes_compared")));
+        let recall = self.search.query.recall();
+        let coded = query.as_ref().and_then(|query| Coded::new(query, self.k, recall, counter));
         let query = Arc::new((query, coded));
         let mut tasks = JoinSet::new();
         let task = || {
@@ -104,7 +105,11 @@ impl DisplayAs for KnnExec {
         if matches!(format, DisplayFormatType::TreeRender) {
             return writeln!(f, "table={table}\ncolumn={column}\nmetric={metric}\nk={}", self.k);
         }
-        write!(f, "KnnExec: table={table}, column={column}, metric={metric}, k={}, strategy=exact", self.k)?;
+        write!(f, "KnnExec: table={table}, column={column}, metric={metric}, k={}", self.k)?;
+        match search.query.recall() {
+            Some(recall) => write!(f, ", strategy=codes, recall={recall}")?,
+            None => write!(f, ", strategy=exact")?,
+        }
         if let Some(filter) = &search.filter {
             write!(f, ", filter={filter}")?;
         }

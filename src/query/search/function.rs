@@ -1,4 +1,4 @@
-//! `vector_search('table', 'column', query, k, 'metric')`: a table function with all columns of the
+//! `vector_search('table', 'column', query, k, 'metric', recall)`: a table function with all columns of the
 //! `k` nearest rows and their `_distance`, nearest first.
 //!
 //! It plans `SELECT *, distance(column, query) AS _distance FROM table WHERE ... ORDER BY _distance
@@ -20,7 +20,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use trilith_engine::{Error as EngineError, TableName};
 use trilith_udfs::kernels::Metric;
-use trilith_udfs::vector;
+use trilith_udfs::vector::{self, DistanceFunction};
 
 use super::arguments::Arguments;
 use crate::error::external;
@@ -115,8 +115,8 @@ impl Found {
             ));
         }
         let vector = Expr::Column(Column::new_unqualified(column));
-        let distance =
-            distance_udf(arguments.metric).call(vec![vector.clone(), lit(arguments.query.clone())]);
+        let distance = distance_udf(arguments.metric, arguments.recall)
+            .call(vec![vector.clone(), lit(arguments.query.clone())]);
         let mut found = Self { table, vector, distance, k: arguments.k, schema };
         found.schema = Arc::clone(found.plan(&[], None)?.schema().inner());
         Ok(found)
@@ -147,14 +147,18 @@ fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
-fn distance_udf(metric: Metric) -> ScalarUDF {
-    match metric {
+fn distance_udf(metric: Metric, recall: Option<f64>) -> ScalarUDF {
+    let exact = match metric {
         Metric::Cosine => vector::cosine_distance_udf(),
         Metric::L2 => vector::l2_distance_udf(),
         Metric::InnerProduct => vector::negative_inner_product_udf(),
         Metric::L1 => vector::l1_distance_udf(),
         Metric::Hamming => vector::hamming_distance_udf(),
         Metric::Jaccard => vector::jaccard_distance_udf(),
+    };
+    match (recall, exact.inner().downcast_ref::<DistanceFunction>()) {
+        (Some(recall), Some(function)) => function.with_recall(recall),
+        _ => exact,
     }
 }
 

@@ -54,6 +54,11 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// The share of the nearest rows that must be found; all when `None`.
+    pub(super) fn recall(&self) -> Option<f64> {
+        self.function.inner().downcast_ref::<DistanceFunction>()?.recall()
+    }
+
     /// The vector; `None` when it is null.
     ///
     /// # Errors

@@ -6,9 +6,9 @@
 use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::sql::sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, ObjectName, TableFactor};
+use datafusion::sql::sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, ObjectName, TableFactor, Value};
 
-use super::arguments::{K, K_DEFAULT, NAMES};
+use super::arguments::{K, K_DEFAULT, METRIC, METRIC_DEFAULT, NAMES};
 use super::function::VECTOR_SEARCH;
 
 /// Rewrites calls with names to calls with positions.
@@ -61,10 +61,12 @@ fn position(name: &str) -> Result<usize> {
 fn given(at: usize, value: Option<FunctionArgExpr>) -> Result<FunctionArg> {
     match value {
         Some(value) => Ok(FunctionArg::Unnamed(value)),
-        None if at == K => {
-            let number = datafusion::sql::sqlparser::ast::Value::Number(K_DEFAULT.to_string(), false);
-            Ok(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::value(number))))
-        }
+        None if at == K => Ok(constant(Value::Number(K_DEFAULT.to_string(), false))),
+        None if at == METRIC => Ok(constant(Value::SingleQuotedString(METRIC_DEFAULT.to_owned()))),
         None => plan_err!("vector_search: {} is missing", NAMES.get(at).unwrap_or(&"an argument")),
     }
+}
+
+fn constant(value: Value) -> FunctionArg {
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::value(value)))
 }

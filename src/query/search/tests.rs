@@ -164,7 +164,7 @@ fn wrong_calls_are_named() {
         ("SELECT * FROM vector_search('t', 'v', [1, 2, 3], 1, 'far')", "unknown distance metric 'far'"),
         (
             "SELECT * FROM vector_search('t', 'v', [1, 2, 3], q => 1)",
-            "there are table, column, query, k, metric",
+            "there are table, column, query, k, metric, recall",
         ),
         ("SELECT * FROM vector_search('t', 'v', [1, 2, 3], 4, k => 1)", "k is given twice"),
         ("SELECT * FROM vector_search('t', 'v', $1, 4)", "must be a constant or a parameter"),

@@ -147,9 +147,10 @@ mod tests {
     #[test]
     fn the_largest_sum_fits() {
         for dims in [64, 384, 4096, 16_384] {
-            let (mut query, mut row) = (vec![0_i16; dims], vec![0_i8; dims]);
+            let (mut query, mut row) = (vec![0_i16; dims], vec![0_u8; dims]);
             quantize_query(&vec![1.0; dims], &mut query);
             quantize(&vec![1.0; dims], &mut row);
+            let row: Vec<i8> = row.into_iter().map(u8::cast_signed).collect();
             let mut got = [0];
             dot_codes(&query, &row, &mut got);
             let want: i64 = row.iter().zip(&query).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum();
@@ -170,9 +171,10 @@ mod tests {
                     let norm = dot(&vector, &vector).sqrt();
                     rotation.rotate(&vector, norm.recip(), out);
                 }
-                let (mut query, mut row, mut sum) = (vec![0; padded], vec![0; padded], [0]);
+                let (mut query, mut row, mut sum) = (vec![0; padded], vec![0_u8; padded], [0]);
                 let (query_step, query_error) = quantize_query(&a, &mut query);
                 let (step, error) = quantize(&b, &mut row);
+                let row: Vec<i8> = row.into_iter().map(u8::cast_signed).collect();
                 dot_codes(&query, &row, &mut sum);
                 let off = (f64::from(step) * f64::from(query_step) * f64::from(sum[0])
                     - f64::from(dot(&a, &b)))

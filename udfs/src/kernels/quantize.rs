@@ -8,10 +8,10 @@ use super::dispatch::widened;
 
 const CODE_MAX: f32 = 127.0;
 
-/// Rounds `values` to `codes`; returns the step and the length of `values - step * codes`.
+/// Rounds `values` to `codes`, each a signed byte; returns the step and the length of `values - step * codes`.
 ///
 /// Values that are not finite give nonsense: check the length of the vector before.
-pub fn quantize(values: &[f32], codes: &mut [i8]) -> (f32, f32) {
+pub fn quantize(values: &[f32], codes: &mut [u8]) -> (f32, f32) {
     let step = largest(values) / CODE_MAX;
     if step < f32::MIN_POSITIVE {
         codes.fill(0);
@@ -55,7 +55,7 @@ widened! {
 
 widened! {
     /// Squared length of what is rounded off.
-    fn round_codes(values: &[f32], step: f32, codes: &mut [i8]) -> f32 {
+    fn round_codes(values: &[f32], step: f32, codes: &mut [u8]) -> f32 {
         const LANES: usize = 16;
         let inverse = step.recip();
         let mut rest = [0.0_f32; LANES];
@@ -64,14 +64,14 @@ widened! {
         for (values, codes) in values.iter().zip(codes) {
             for lane in 0..LANES {
                 let rounded = (values[lane] * inverse).round_ties_even();
-                codes[lane] = rounded as i8;
+                codes[lane] = (rounded as i8).cast_unsigned();
                 let off = values[lane] - rounded * step;
                 rest[lane] += off * off;
             }
         }
         for (value, code) in tail.iter().zip(codes_tail) {
             let rounded = (value * inverse).round_ties_even();
-            *code = rounded as i8;
+            *code = (rounded as i8).cast_unsigned();
             let off = value - rounded * step;
             rest[0] += off * off;
         }
@@ -81,8 +81,8 @@ widened! {
 
 /// What turns integer inner products into bounds of a distance, for a run of rows.
 ///
-/// Of row `i` the similarity to the query is `base + steps[i] * query_step * dots[i]`, off by at most
-/// `errors[i] + slack`. The bounded key is `offset - factor * similarity`, lower being nearer, where `offset`
+/// Of row `i` the similarity to the query is `base + steps[i] * (query_base + query_step * dots[i])`, off by at most
+/// `confidence * errors[i] + slack`. The bounded key is `offset - factor * similarity`, lower being nearer, where `offset`
 /// is the square of the norm if `squared` and 0 otherwise, and `factor` is `weight` times the norm, or
 /// `weight` alone for `unit`.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +97,10 @@ pub struct CodeBounds<'a> {
     pub base: f32,
     /// Of the query's code.
     pub query_step: f32,
+    /// What an integer of zero stands for.
+    pub query_base: f32,
+    /// How many times its error a row may be off: 1 where the error is the most that it can be.
+    pub confidence: f32,
     /// Added to every error.
     pub slack: f32,
     /// See above.
@@ -110,16 +114,19 @@ pub struct CodeBounds<'a> {
 /// Share of the larger terms that rounding in `f32` may take from a key.
 const ROUNDING: f32 = 2e-6;
 
-impl CodeBounds<'_> {
-    /// Writes the lower bounds of the keys of rows with these inner products; NaN or minus infinity for a row
-    /// that nothing is known of.
-    pub fn lower(&self, dots: &[i32], out: &mut [f32]) {
-        bounds(self, dots, 1.0, out);
-    }
+/// Which side a bound is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// No row is nearer than this.
+    Lower,
+    /// No row is farther than this.
+    Upper,
+}
 
-    /// As [`CodeBounds::lower`], upper bounds; NaN or infinity for a row that nothing is known of.
-    pub fn upper(&self, dots: &[i32], out: &mut [f32]) {
-        bounds(self, dots, -1.0, out);
+impl CodeBounds<'_> {
+    /// Writes bounds of the keys of rows with these integers: NaN, or infinite to its side, for a row that nothing is known of.
+    pub fn write(&self, dots: &[i32], side: Side, out: &mut [f32]) {
+        bounds(self, dots, if side == Side::Lower { 1.0 } else { -1.0 }, out);
     }
 }
 
@@ -127,8 +134,8 @@ widened! {
     fn bounds(of: &CodeBounds<'_>, dots: &[i32], direction: f32, out: &mut [f32]) {
         let rows = dots.iter().zip(of.steps).zip(of.errors).zip(of.norms).zip(out);
         for ((((dot, step), error), norm), out) in rows {
-            let similarity = of.base + step * of.query_step * *dot as f32;
-            let most = similarity + direction * (error + of.slack);
+            let similarity = of.base + step * (of.query_base + of.query_step * *dot as f32);
+            let most = similarity + direction * (of.confidence * error + of.slack);
             let factor = if of.unit { of.weight } else { of.weight * norm };
             let offset = if of.squared { norm * norm } else { 0.0 };
             *out = offset - factor * most - direction * ROUNDING * (offset + factor);

@@ -48,6 +48,8 @@ pub struct DistanceFunction {
     aliases: Vec<String>,
     metric: Metric,
     reading: Reading,
+    /// Bits of the recall that a search by this function may stop at.
+    recall: Option<u64>,
     signature: Signature,
 }
 
@@ -55,7 +57,20 @@ impl DistanceFunction {
     pub(super) fn udf(name: &'static str, aliases: &[&str], metric: Metric, reading: Reading) -> ScalarUDF {
         let aliases = aliases.iter().map(ToString::to_string).collect();
         let signature = Signature::any(2, Volatility::Immutable);
-        ScalarUDF::new_from_impl(Self { name, aliases, metric, reading, signature })
+        ScalarUDF::new_from_impl(Self { name, aliases, metric, reading, recall: None, signature })
+    }
+
+    /// The same function, telling a search ordered by it that a share `recall` of the nearest rows is enough.
+    pub fn with_recall(&self, recall: f64) -> ScalarUDF {
+        let Self { name, metric, reading, .. } = *self;
+        let (aliases, signature) = (self.aliases.clone(), self.signature.clone());
+        let recall = Some(recall.to_bits());
+        ScalarUDF::new_from_impl(Self { name, aliases, metric, reading, recall, signature })
+    }
+
+    /// The share of the nearest rows that a search ordered by it has to find; all of them when `None`.
+    pub fn recall(&self) -> Option<f64> {
+        self.recall.map(f64::from_bits)
     }
 
     /// The metric whose distance this function reports.

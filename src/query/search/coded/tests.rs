@@ -135,6 +135,58 @@ fn a_search_is_exact_under_churn() {
     assert!(counter(&db, "codes_compared") > 3000);
 }
 
+/// Of the rows that an exact search finds, the share that a search with this recall finds.
+fn recall(db: &Database, metric: &str, condition: &str, asked: f64) -> f64 {
+    let (mut hits, mut all) = (0, 0);
+    for seed in 0..30 {
+        let search = |recall: f64| {
+            let query = query(seed);
+            let sql = format!(
+                "SELECT _distance, id FROM vector_search('t', 'v', '{query}', 10, '{metric}', {recall}) WHERE {condition}"
+            );
+            found(db, &sql)
+        };
+        let (exact, some) = (search(1.0), search(asked));
+        assert_eq!(exact.len(), some.len());
+        // Of rows that are equally far, either is right.
+        let farthest = f64::from_bits(exact.last().unwrap().0.unwrap());
+        hits += some.iter().filter(|row| f64::from_bits(row.0.unwrap()) <= farthest).count();
+        all += exact.len();
+    }
+    hits as f64 / f64::from(all as u32)
+}
+
+#[test]
+fn a_search_finds_the_share_that_it_is_asked_for() {
+    let mut rng = SmallRng::seed_from_u64(3);
+    let db = open(":memory:");
+    let table = db.table("t").unwrap();
+    table.append([rows(&mut rng, 0..4000)]).unwrap();
+    db.engine().flush().unwrap();
+    db.sql_blocking("DELETE FROM t WHERE id % 7 = 3").unwrap();
+    table.upsert([rows(&mut rng, (0..4000).step_by(9))]).unwrap();
+    for metric in ["cosine", "l2", "inner_product"] {
+        for condition in ["true", "kind = 1", "id % 400 = 7"] {
+            for asked in [0.8, 0.95, 0.999] {
+                let found = recall(&db, metric, condition, asked);
+                assert!(found >= asked, "{metric} {condition}: {found} of {asked}");
+            }
+        }
+    }
+    let plan = |recall| {
+        let sql =
+            format!("EXPLAIN SELECT id FROM vector_search('t', 'v', '{}', recall => {recall})", query(1));
+        pretty_format_batches(&db.sql_blocking(&sql).unwrap()).unwrap().to_string()
+    };
+    assert!(plan("0.95").contains("strategy=codes, recall=0.95"), "{}", plan("0.95"));
+    assert!(plan("1").contains("strategy=exact"), "{}", plan("1"));
+    for wrong in ["0.3", "1.1", "'much'", "NULL"] {
+        let sql = format!("SELECT id FROM vector_search('t', 'v', '{}', recall => {wrong})", query(1));
+        let error = db.sql_blocking(&sql).unwrap_err().to_string();
+        assert!(error.contains("recall must be a number from 0.5 to 1"), "{wrong}: {error}");
+    }
+}
+
 fn codes(base: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(base.join("idx")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }

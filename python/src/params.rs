@@ -36,9 +36,9 @@ pub(crate) fn params(params: &Bound<'_, PyAny>) -> PyResult<ParamValues> {
     Ok(ParamValues::from(values.collect::<PyResult<Vec<_>>>()?))
 }
 
-/// One value: a numpy or Arrow array of one dimension is a vector.
+/// One value: a numpy or Arrow array of one dimension is a vector, one of two a list of vectors.
 fn scalar(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
-    let is_array = value.hasattr("ndim")? && value.getattr("ndim")?.extract::<usize>()? == 1;
+    let is_array = value.hasattr("ndim")? && matches!(value.getattr("ndim")?.extract::<usize>()?, 1 | 2);
     if is_array || value.hasattr("__arrow_c_array__")? || value.get_type().name()? == "array" {
         return vector(name, value);
     }
@@ -57,16 +57,24 @@ fn vector(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
     ScalarValue::try_from_array(&list, 0).map_err(from_query)
 }
 
-/// `value` as the vector parameter it is: a list of numbers counts as float32.
+/// `value` as the parameter it is, a vector or a list of vectors: a list of numbers counts as float32.
 pub(crate) fn vector_object<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let array = value.py().import("array")?.getattr("array")?;
-    let vector = match value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+    let is_list =
+        |value: &Bound<'_, PyAny>| value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>();
+    let is_flat = || Ok::<_, PyErr>(value.len()? == 0 || !is_list(&value.get_item(0)?));
+    let vector = match is_list(value) && is_flat()? {
         true => array
             .call1(("f", value))
             .map_err(|why| invalid(format!("the vector is no list of numbers: {why}")))?,
         false => value.clone(),
     };
     let (_, elements) = column("vector", &vector, None)?;
+    let elements = match elements.data_type() {
+        DataType::List(_) => Arc::clone(elements.as_list::<i32>().values()),
+        DataType::FixedSizeList(_, _) => Arc::clone(elements.as_fixed_size_list().values()),
+        _ => elements,
+    };
     let elements = cast(&elements, &DataType::Float64)
         .map_err(|_| invalid(format!("a vector is a list of numbers, not {}", elements.data_type())))?;
     match elements.as_primitive::<Float64Type>().iter().all(|element| element.is_some_and(f64::is_finite)) {

@@ -27,6 +27,8 @@ pub(crate) struct Search {
     condition: Option<String>,
     metric: String,
     recall: Option<f64>,
+    /// Whether there is more than one vector to search for.
+    many: bool,
 }
 
 /// SQL for the `k` rows nearest to `$1`.
@@ -45,11 +47,13 @@ pub(crate) fn search_text(def: &TableDef, request: &Search) -> PyResult<String> 
         order_by: vec!["\"_distance\"".into()],
         limit: Some(request.k),
     };
-    if let Some(recall) = request.recall.filter(|_| request.k > 0) {
+    if (request.recall.is_some() || request.many) && request.k > 0 {
         let table = quote_text(&quote_table(&def.name));
-        let (column, k) = (quote_text(&column), request.k);
+        let (column, k, recall) = (quote_text(&column), request.k, request.recall.unwrap_or(1.0));
         let source = format!("vector_search({table}, {column}, $1, {k}, '{metric}', {recall:?})");
-        return clauses.select_from("*", &source);
+        let order_by =
+            if request.many { vec!["\"_query\"".into(), "\"_distance\"".into()] } else { clauses.order_by };
+        return Clauses { order_by, limit: None, ..clauses }.select_from("*", &source);
     }
     let shown = format!("*, {distance}({}, $1) AS \"_distance\"", quote(&column));
     clauses.select(&shown, &def.name)

@@ -95,7 +95,7 @@ def test_search_with_a_recall(db: trilith.Database) -> None:
     centres = chance.normal(size=(20, 96))
     vectors = (centres[chance.integers(20, size=3000)] + chance.normal(scale=0.7, size=(3000, 96))).astype(np.float32)
     data = {"id": np.arange(3000), "kind": np.arange(3000) % 3, "v": vectors}
-    table = db.create_table("odd's \"name\"", data, primary_key="id")
+    table = db.create_table('odd\'s "name"', data, primary_key="id")
     db.flush()
     hits = 0
     for query in vectors[:50]:
@@ -106,6 +106,23 @@ def test_search_with_a_recall(db: trilith.Database) -> None:
     assert hits >= 0.95 * 500
     with pytest.raises(trilith.TrilithError, match=r"recall must be a number from 0\.5 to 1"):
         table.search(vectors[0], recall=2.0).fetchall()
+
+
+def test_search_for_many_vectors(db: trilith.Database) -> None:
+    vectors = np.random.default_rng(5).normal(size=(2000, 64)).astype(np.float32)
+    data = {"id": np.arange(2000), "kind": np.arange(2000) % 3, "v": vectors}
+    table = db.create_table("t", data, primary_key="id")
+    db.flush()
+    found = table.search(vectors[:300] + 0.01, k=3, where="kind = 1", metric="l2").numpy()
+    assert found["_query"].tolist() == [query for query in range(300) for _ in range(3)]
+    for query in (0, 7, 255, 256, 299):
+        one = table.search(vectors[query] + 0.01, k=3, where="kind = 1", metric="l2").numpy()
+        np.testing.assert_array_equal(found["id"][3 * query : 3 * query + 3], one["id"])
+        np.testing.assert_array_equal(found["_distance"][3 * query : 3 * query + 3], one["_distance"])
+    as_lists = table.search(vectors[:2].tolist(), k=1).fetchall()
+    assert [row[0] for row in as_lists] == [0, 1]
+    again = table.search(vectors[:2], k=1, recall=0.9).polars()
+    assert again.columns == ["id", "kind", "v", "_query", "_distance"]
 
 
 def test_search_needs_a_vector_column(items: trilith.Table) -> None:

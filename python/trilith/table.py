@@ -132,18 +132,27 @@ class Table:
     ) -> Query:
         """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
 
+        For several vectors, return the rows nearest to each, in their order, and its place as a column ``_query``.
+
         Args:
-            vector: shape ``(d,)``: a numpy or Arrow array, or a list of numbers.
+            vector: shape ``(d,)`` or ``(n, d)``: a numpy or Arrow array, or a list of numbers or of such lists.
             column: the vector column; may be left out when the table has only one.
             k: the most rows to return.
             where: a SQL condition that every returned row fulfils; it is applied before the nearest are chosen.
             metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
-            recall: the share of the nearest that is enough, from 0.5 up: ``0.98`` reads an eighth of what an exact search
-                reads and leaves out rows without a vector. ``None`` or 1 finds them all.
+            recall: the share of the nearest that is enough, from 0.5 up: ``0.98`` reads an eighth of what an exact
+                search reads and leaves out rows without a vector. ``None`` or 1 finds them all.
         """
         if k < 0:
             raise Invalid(f"k {k}: the most rows to return cannot be negative")
-        request = {"column": column, "k": k, "where": where, "metric": metric, "recall": recall}
+        request = {
+            "column": column,
+            "k": k,
+            "where": where,
+            "metric": metric,
+            "recall": recall,
+            "many": _is_matrix(vector),
+        }
         return Query(self._native.search(vector, request))
 
     def __len__(self) -> int:
@@ -176,3 +185,9 @@ def _unwrapped(data: Any) -> Any:
     if isinstance(data, Query):
         return data._native
     return data.scan()._native if isinstance(data, Table) else data
+
+
+def _is_matrix(vector: Any) -> bool:
+    if isinstance(vector, list | tuple):
+        return bool(vector) and isinstance(vector[0], list | tuple)
+    return getattr(vector, "ndim", 1) == 2

@@ -1,29 +1,16 @@
-//! `ORDER BY distance(column, constant) LIMIT k` over a table becomes a `KnnExec`.
-//!
-//! Matches a sort with a limit, by one distance function in its near-to-far direction, over
-//! projections and filters over a `ScanExec`. Filters become conditions of the search, so they hold
-//! before the best `k` are chosen; projections are put back on top of the `k` rows. Anything else is
-//! left alone: a plan that does not match is slower, never wrong.
+//! `ORDER BY distance(column, constant) LIMIT k` over a table becomes a `KnnExec`; which sorts those are stands in
+//! `search::recognise`.
 
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
-use datafusion::physical_expr::expressions::{Column, IsNotNullExpr};
-use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::utils::{collect_columns, split_conjunction};
-use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr, conjunction};
-use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use trilith_udfs::vector::{DistanceFunction, Reading, is_vector};
 
-use crate::query::scan::{ScanExec, ScanPlan};
-use crate::query::search::{KnnExec, KnnSearch, Nulls, Placement, Query};
+use crate::query::search::recognise;
 
 /// The rule.
 #[derive(Debug)]
@@ -31,9 +18,9 @@ pub(super) struct VectorTopK;
 
 impl PhysicalOptimizerRule for VectorTopK {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let rewrite = |node: Arc<dyn ExecutionPlan>| match search(&node)? {
-            Some(search) => Ok(Transformed::yes(search)),
-            None => Ok(Transformed::no(node)),
+        let rewrite = |node: Arc<dyn ExecutionPlan>| {
+            let search = node.downcast_ref::<SortExec>().map(recognise).transpose()?.flatten();
+            Ok(search.map_or_else(|| Transformed::no(node), Transformed::yes))
         };
         plan.transform_down(rewrite).data()
     }
@@ -45,110 +32,4 @@ impl PhysicalOptimizerRule for VectorTopK {
     fn schema_check(&self) -> bool {
         true
     }
-}
-
-/// The search that a sort is; `None` when it is none.
-fn search(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let Some(sort) = node.downcast_ref::<SortExec>() else { return Ok(None) };
-    let (Some(k), [key]) = (sort.fetch().filter(|k| *k > 0), sort.expr().as_ref()) else { return Ok(None) };
-    let Some(source) = Source::below(sort, key)? else { return Ok(None) };
-    let Some((vector, query)) = source.distance() else { return Ok(None) };
-    // What a volatile condition saw must not be computed again by a projection.
-    if source.filters.iter().any(is_volatile) {
-        return Ok(None);
-    }
-    let (filter, has_vector) = split_filters(&source.filters, vector);
-    let nulls = match (has_vector, key.options.nulls_first) {
-        (true, _) => Nulls::Excluded,
-        (false, true) => Nulls::First,
-        (false, false) => Nulls::Last,
-    };
-    let placement = Placement { nulls, nan_first: key.options.descending };
-    let search = KnnSearch { scan: source.scan, vector, query, filter, placement };
-    let mut plan: Arc<dyn ExecutionPlan> = Arc::new(KnnExec::new(search, k, source.key));
-    for projection in source.projections.into_iter().rev() {
-        plan = Arc::new(ProjectionExec::try_new(projection.iter().cloned().collect::<Vec<_>>(), plan)?);
-    }
-    Ok(Some(plan))
-}
-
-/// The conditions but `vector IS NOT NULL`, which the search sees to itself, and whether that was there.
-fn split_filters(filters: &[Arc<dyn PhysicalExpr>], vector: usize) -> (Option<Arc<dyn PhysicalExpr>>, bool) {
-    let has_vector = |conjunct: &Arc<dyn PhysicalExpr>| {
-        let tested = conjunct.downcast_ref::<IsNotNullExpr>().map(IsNotNullExpr::arg);
-        tested.and_then(|arg| arg.downcast_ref::<Column>()).is_some_and(|column| column.index() == vector)
-    };
-    let conjuncts = filters.iter().flat_map(split_conjunction).cloned();
-    let (implied, others): (Vec<_>, Vec<_>) = conjuncts.partition(has_vector);
-    ((!others.is_empty()).then(|| conjunction(others)), !implied.is_empty())
-}
-
-/// What a sort stands on, with its key and the filters in terms of the scan's columns.
-struct Source {
-    scan: Arc<ScanPlan>,
-    key: PhysicalSortExpr,
-    filters: Vec<Arc<dyn PhysicalExpr>>,
-    /// From the sort down.
-    projections: Vec<ProjectionExprs>,
-}
-
-impl Source {
-    /// `None` when there is anything but projections and filters above a whole scan.
-    fn below(sort: &SortExec, key: &PhysicalSortExpr) -> Result<Option<Self>> {
-        let mut key = key.clone();
-        let mut filters = vec![];
-        let mut projections = vec![];
-        let mut node = sort.input();
-        loop {
-            if let Some(scan) = node.downcast_ref::<ScanExec>() {
-                let scan = Arc::clone(scan.plan());
-                let whole = node.fetch().is_none() && !scan.has_row_id();
-                return Ok(whole.then_some(Self { scan, key, filters, projections }));
-            }
-            let (projection, filter, input) = if let Some(exec) = node.downcast_ref::<ProjectionExec>() {
-                (Some(exec.projection_expr().clone()), None, exec.input())
-            } else if let Some(exec) = node.downcast_ref::<FilterExec>().filter(|exec| exec.fetch().is_none())
-            {
-                let kept = exec.projection().as_ref();
-                let projection = kept.map(|kept| ProjectionExprs::from_indices(kept, &exec.input().schema()));
-                (projection, Some(Arc::clone(exec.predicate())), exec.input())
-            } else {
-                return Ok(None);
-            };
-            if let Some(projection) = projection {
-                key.expr = projection.unproject_expr(&key.expr)?;
-                for filter in &mut filters {
-                    *filter = projection.unproject_expr(filter)?;
-                }
-                projections.push(projection);
-            }
-            filters.extend(filter);
-            node = input;
-        }
-    }
-
-    /// The column of vectors and what the key compares it with.
-    fn distance(&self) -> Option<(usize, Query)> {
-        let call = self.key.expr.downcast_ref::<ScalarFunctionExpr>()?;
-        let function = call.fun().inner().downcast_ref::<DistanceFunction>()?;
-        let near_to_far = (function.reading() == Reading::Distance) != self.key.options.descending;
-        let [left, right] = call.args() else { return None };
-        let (column, constant) = column_and_constant(left, right).filter(|_| near_to_far)?;
-        let holds_vectors = is_vector(self.scan.schema().field(column.index()).data_type());
-        let query =
-            Query { function: call.fun().clone(), metric: function.metric(), vector: Arc::clone(constant) };
-        holds_vectors.then_some((column.index(), query))
-    }
-}
-
-/// Distances are symmetric, so either side may be the constant: a literal, or a subquery of one value.
-fn column_and_constant<'a>(
-    left: &'a Arc<dyn PhysicalExpr>,
-    right: &'a Arc<dyn PhysicalExpr>,
-) -> Option<(&'a Column, &'a Arc<dyn PhysicalExpr>)> {
-    let is_constant = |expr: &Arc<dyn PhysicalExpr>| collect_columns(expr).is_empty() && !is_volatile(expr);
-    [(left, right), (right, left)]
-        .into_iter()
-        .filter(|(_, constant)| is_constant(constant))
-        .find_map(|(column, constant)| Some((column.downcast_ref::<Column>()?, constant)))
 }

@@ -28,13 +28,14 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use trilith_udfs::vector::VectorQuery;
 
 use super::coded::Coded;
-use super::knn::{KnnSearch, Work};
+use super::knn::{KnnSearch, Query, Work};
 use super::nearest::Nearest;
 
 /// Finds the `k` nearest rows.
 #[derive(Clone, Debug)]
-pub(crate) struct KnnExec {
+pub(super) struct KnnExec {
     search: Arc<KnnSearch>,
+    query: Arc<Query>,
     k: usize,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
@@ -42,7 +43,7 @@ pub(crate) struct KnnExec {
 
 impl KnnExec {
     /// A search for the `k` first rows in the order `sort`, over the columns of the scan.
-    pub(crate) fn new(search: KnnSearch, k: usize, sort: PhysicalSortExpr) -> Self {
+    pub(super) fn new(search: KnnSearch, query: Query, k: usize, sort: PhysicalSortExpr) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new_with_orderings(search.scan.schema(), [[sort]]),
             Partitioning::UnknownPartitioning(1),
@@ -51,15 +52,21 @@ impl KnnExec {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { search: Arc::new(search), k, metrics, properties: Arc::new(properties) }
+        Self {
+            search: Arc::new(search),
+            query: Arc::new(query),
+            k,
+            metrics,
+            properties: Arc::new(properties),
+        }
     }
 
     async fn run(self) -> Result<RecordBatch> {
         let work = Arc::new(Work::new(&self.search));
-        let query = self.search.query.known()?;
+        let query = self.query.known()?;
         let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
         let compared = counter("rows_compared");
-        let recall = self.search.query.recall();
+        let recall = self.query.recall();
         let coded = query.as_ref().and_then(|query| Coded::new(query, self.k, recall, counter));
         let query = Arc::new((query, coded));
         let mut tasks = JoinSet::new();
@@ -90,7 +97,7 @@ async fn search_units(
     let mut nearest = Nearest::new(k);
     while let Some(numbered) = work.take() {
         let (query, coded) = (query.0.as_ref(), query.1.as_ref());
-        compared.add(search.search_unit(query, coded, numbered, &mut nearest)?);
+        compared.add(search.search_unit(query, coded, &work, numbered, &mut nearest)?);
         tokio::task::yield_now().await;
     }
     Ok(nearest)
@@ -99,14 +106,14 @@ async fn search_units(
 impl DisplayAs for KnnExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let search = &self.search;
-        let (table, metric) = (search.scan.table(), search.query.metric);
+        let (table, metric) = (search.scan.table(), self.query.metric);
         let schema = search.scan.schema();
         let column = schema.field(search.vector).name();
         if matches!(format, DisplayFormatType::TreeRender) {
             return writeln!(f, "table={table}\ncolumn={column}\nmetric={metric}\nk={}", self.k);
         }
         write!(f, "KnnExec: table={table}, column={column}, metric={metric}, k={}", self.k)?;
-        match search.query.recall() {
+        match self.query.recall() {
             Some(recall) => write!(f, ", strategy=codes, recall={recall}")?,
             None => write!(f, ", strategy=exact")?,
         }
@@ -138,7 +145,7 @@ impl ExecutionPlan for KnnExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let roots = std::iter::once(&self.search.query.vector).chain(&self.search.filter);
+        let roots = std::iter::once(&self.query.vector).chain(&self.search.filter);
         apply_expression_roots(roots, f)
     }
 

@@ -5,8 +5,8 @@
 //! are stepped over and not copied out. A row is known by (unit, row in unit); those numbers grow in
 //! scan order.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -34,8 +34,6 @@ pub(crate) struct KnnSearch {
     pub scan: Arc<ScanPlan>,
     /// The column of vectors, among those of the scan.
     pub vector: usize,
-    /// What they are compared with.
-    pub query: Query,
     /// The condition on rows, over the columns of the scan.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
     /// Where rows without a distance stand.
@@ -77,16 +75,25 @@ impl Query {
     }
 }
 
-/// The units of a search, handed out one by one to whoever is free.
+/// The units of a search, handed out one by one to whoever is free, and what is found out about them once for all queries.
 #[derive(Debug)]
 pub(super) struct Work {
     units: Vec<Unit>,
     next: AtomicUsize,
+    /// Of each unit, the rows to search; all when `None`.
+    selected: Vec<OnceLock<Option<BooleanBuffer>>>,
 }
 
 impl Work {
     pub(super) fn new(search: &KnnSearch) -> Self {
-        Self { units: search.scan.units().collect(), next: AtomicUsize::new(0) }
+        let units: Vec<Unit> = search.scan.units().collect();
+        let selected = units.iter().map(|_| OnceLock::new()).collect();
+        Self { units, next: AtomicUsize::new(0), selected }
+    }
+
+    /// All units and their numbers.
+    pub(super) fn units(&self) -> impl Iterator<Item = (usize, Unit)> + '_ {
+        self.units.iter().copied().enumerate()
     }
 
     /// The next unit and its number.
@@ -102,14 +109,20 @@ impl KnnSearch {
         &self,
         query: Option<&VectorQuery>,
         coded: Option<&Coded>,
+        work: &Work,
         (number, unit): (usize, Unit),
         nearest: &mut Nearest,
     ) -> Result<usize> {
-        let passing = self.passing(unit)?;
-        let selected = match (self.scan.live(unit).map(|live| live.values().clone()), passing) {
-            (Some(live), Some(passing)) => Some(spread(&live, &passing)),
-            (live, passing) => live.or(passing),
+        let selected = match work.selected[number].get() {
+            Some(selected) => selected.clone(),
+            None => {
+                let selected = self.selected(unit)?;
+                work.selected[number].get_or_init(|| selected).clone()
+            }
         };
+        if selected.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
+            return Ok(0);
+        }
         let selected = match coded {
             Some(coded) => coded.narrow(&self.scan, (unit, self.vector), selected, nearest.threshold())?,
             None => selected,
@@ -130,6 +143,15 @@ impl KnnSearch {
             coded.saw(nearest.threshold());
         }
         Ok(selected.map_or(batch.num_rows(), |rows| rows.count_set_bits()))
+    }
+
+    /// Which rows of a unit are live and satisfy the condition; all when `None`.
+    fn selected(&self, unit: Unit) -> Result<Option<BooleanBuffer>> {
+        let passing = self.passing(unit)?;
+        Ok(match (self.scan.live(unit).map(|live| live.values().clone()), passing) {
+            (Some(live), Some(passing)) => Some(spread(&live, &passing)),
+            (live, passing) => live.or(passing),
+        })
     }
 
     /// Which of the live rows of a unit satisfy the condition; all when there is none. Rows that are not

@@ -4,7 +4,7 @@
 //! that is NaN) stand before or after all others, in scan order, so of each only the first `k` are
 //! kept. Invariant: the result does not depend on who scanned what when: ties go to the lower id.
 
-use trilith_udfs::kernels::TopK;
+use trilith_udfs::kernels::{Neighbor, TopK};
 
 /// Where rows stand that have no vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,11 @@ impl Nearest {
             mine.sort_unstable();
             mine.truncate(self.k);
         }
+    }
+
+    /// The `k` first rows that have a distance, in order.
+    pub(super) fn into_near(self) -> Vec<Neighbor> {
+        self.near.into_sorted()
     }
 
     /// The `k` first rows, in order.

@@ -187,6 +187,62 @@ fn a_search_finds_the_share_that_it_is_asked_for() {
     }
 }
 
+#[test]
+fn many_searches_at_once_find_what_each_finds() {
+    let mut rng = SmallRng::seed_from_u64(4);
+    let db = open(":memory:");
+    let table = db.table("t").unwrap();
+    table.append([rows(&mut rng, 0..2000)]).unwrap();
+    db.engine().flush().unwrap();
+    db.sql_blocking("DELETE FROM t WHERE id % 7 = 3").unwrap();
+    table.append([rows(&mut rng, 2000..2100)]).unwrap();
+    let queries: Vec<String> = (0..20).map(query).collect();
+    for (metric, condition) in [
+        ("cosine", "true"),
+        ("l2", "kind = 1 AND id < 1900"),
+        ("l1", "kind > 4"),
+        ("inner_product", "id < 0"),
+    ] {
+        let all = format!("[{}]", queries.join(","));
+        let found = found(
+            &db,
+            &format!(
+                "SELECT _distance, 100000 * _query + id FROM vector_search('t', 'v', {all}, 5, '{metric}') WHERE {condition}"
+            ),
+        );
+        let mut want = vec![];
+        for (place, query) in (0..).zip(&queries) {
+            let one = format!(
+                "SELECT _distance, id FROM vector_search('t', 'v', {query}, 5, '{metric}') WHERE {condition}"
+            );
+            want.extend(
+                self::found(&db, &one).into_iter().map(|(distance, id)| (distance, 100_000 * place + id)),
+            );
+        }
+        let distances = |rows: &[(Option<u64>, i64)]| {
+            rows.iter().map(|(distance, id)| (*distance, id / 100_000)).collect::<Vec<_>>()
+        };
+        assert_eq!(distances(&found), distances(&want), "{metric} {condition}");
+    }
+    let two = format!("[{}, {}]", queries[0], queries[1]);
+    let later = format!("SELECT _distance, id FROM vector_search('t', 'v', {two}, 5) WHERE _query = 1");
+    assert_eq!(found(&db, &later).len(), 5);
+    let sql =
+        format!("EXPLAIN SELECT id FROM vector_search('t', 'v', {two}, 5, recall => 0.9) WHERE kind = 1");
+    let plan = pretty_format_batches(&db.sql_blocking(&sql).unwrap()).unwrap().to_string();
+    assert!(
+        plan.contains(
+            "KnnBatchExec: table=t, column=v, metric=cosine, k=5, strategy=codes, recall=0.9, queries=2"
+        ),
+        "{plan}"
+    );
+    let error = db
+        .sql_blocking("SELECT id FROM vector_search('t', 'v', [[1, 2], [3, 4]], 5)")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("same length, got 96 and 2"), "{error}");
+}
+
 fn codes(base: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(base.join("idx")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }

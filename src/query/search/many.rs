@@ -1,0 +1,158 @@
+//! `vector_search` with a list of vectors in the place of one: the `k` nearest rows of each.
+//!
+//! Its rows have two columns more than the table: `_query`, the vector's place in the list, from 0, and `_distance`. Conditions
+//! hold before the nearest of each are chosen. Rows without a vector are never found, nor is anything for a vector that is null.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DFSchema, plan_datafusion_err, plan_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, ScalarUDF, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::expressions::col as physical_column;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::scalar::ScalarValue;
+use trilith_udfs::vector::{DistanceFunction, VectorQuery};
+
+use super::arguments::Arguments;
+use super::batch::{KnnBatchExec, Questions};
+use super::function::{DISTANCE, needed_columns, pushed_down, vector_column};
+use super::knn::KnnSearch;
+use super::nearest::{Nulls, Placement};
+use crate::query::scan::ScanExec;
+use crate::query::table::TrilithTable;
+
+/// Name of the column with the place of the query.
+pub(super) const QUERY: &str = "_query";
+
+/// The rows that one call finds.
+pub(super) struct FoundMany {
+    table: Arc<dyn TableProvider>,
+    column: String,
+    queries: ArrayRef,
+    function: ScalarUDF,
+    k: usize,
+    schema: SchemaRef,
+}
+
+/// The vectors of a list of vectors; `None` when it is one vector.
+pub(super) fn vectors(query: &ScalarValue) -> Option<ArrayRef> {
+    let values: ArrayRef = match query {
+        ScalarValue::List(list) => Arc::clone(list.values()),
+        ScalarValue::LargeList(list) => Arc::clone(list.values()),
+        ScalarValue::FixedSizeList(list) => Arc::clone(list.values()),
+        _ => return None,
+    };
+    let nested = matches!(
+        values.data_type(),
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _)
+    );
+    nested.then_some(values)
+}
+
+impl FoundMany {
+    /// The rows nearest to each of `queries`.
+    ///
+    /// # Errors
+    /// When the table is not one of the database, or has no such column, or one of a name that the result gives.
+    pub(super) fn new(
+        table: Arc<dyn TableProvider>,
+        arguments: &Arguments,
+        queries: ArrayRef,
+        function: ScalarUDF,
+    ) -> Result<Self> {
+        if table.downcast_ref::<TrilithTable>().is_none() {
+            return plan_err!(
+                "vector_search: {:?} is no table of this database; store it, or search with one vector at a time",
+                arguments.table
+            );
+        }
+        let schema = vector_column(&*table, arguments)?;
+        if schema.column_with_name(QUERY).is_some() {
+            return Err(plan_datafusion_err!(
+                "vector_search: table {:?} has a column {QUERY:?} of its own; rename it",
+                arguments.table
+            ));
+        }
+        let mut fields = schema.fields().to_vec();
+        fields.push(Arc::new(Field::new(QUERY, DataType::Int64, false)));
+        fields.push(Arc::new(Field::new(DISTANCE, DataType::Float64, false)));
+        let (column, schema) = (arguments.column.clone(), Arc::new(Schema::new(fields)));
+        Ok(Self { table, column, queries, function, k: arguments.k, schema })
+    }
+
+    fn questions(&self) -> Result<Questions> {
+        let Some(function) = self.function.inner().downcast_ref::<DistanceFunction>() else {
+            return plan_err!("{} is no distance", self.function.name());
+        };
+        let query = |row| VectorQuery::new(function, &ScalarValue::try_from_array(&self.queries, row)?);
+        let queries = (0..self.queries.len()).map(query).collect::<Result<Vec<_>>>()?;
+        Ok(Questions { queries, metric: function.metric(), k: self.k, recall: function.recall() })
+    }
+}
+
+impl fmt::Debug for FoundMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vector_search({}, {} vectors, k={})", self.column, self.queries.len(), self.k)
+    }
+}
+
+#[async_trait]
+impl TableProvider for FoundMany {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(pushed_down(filters, &[DISTANCE, QUERY]))
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns = needed_columns(&self.table.schema(), projection, filters, &self.column)?;
+        let scan = self.table.scan(state, Some(&columns), filters, None).await?;
+        let Some(scan) = scan.downcast_ref::<ScanExec>().filter(|_| scan.fetch().is_none()) else {
+            return plan_err!(
+                "vector_search: a condition on the whole key leaves one row; ask for it by SELECT"
+            );
+        };
+        let inner = scan.schema();
+        let condition = conjunction(filters.iter().cloned());
+        let filter = condition
+            .map(|all| state.create_physical_expr(all, &DFSchema::try_from(Arc::clone(&inner))?))
+            .transpose()?;
+        let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
+        let search = KnnSearch {
+            scan: Arc::clone(scan.plan()),
+            vector: inner.index_of(&self.column)?,
+            filter,
+            placement,
+        };
+        let mut fields = inner.fields().to_vec();
+        fields.extend(self.schema.fields().iter().rev().take(2).rev().cloned());
+        let batch = KnnBatchExec::new(search, self.questions()?, Arc::new(Schema::new(fields)));
+        let found: Arc<dyn ExecutionPlan> = Arc::new(batch);
+        let Some(projection) = projection else { return Ok(found) };
+        let shown = projection.iter().map(|at| {
+            let name = self.schema.field(*at).name();
+            Ok((physical_column(name, &found.schema())?, name.clone()))
+        });
+        let shown = shown.collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(ProjectionExec::try_new(shown, found)?))
+    }
+}

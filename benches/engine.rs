@@ -46,6 +46,7 @@ fn table(engine: &Engine, name: &str, key: &[&str]) -> Result<Arc<TableDef>, Err
         schema: schema(),
         primary_key,
         defaults: Default::default(),
+        options: Default::default(),
     };
     engine.create_table(&spec, IfExists::Keep)
 }

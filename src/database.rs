@@ -181,7 +181,8 @@ impl Database {
         self.check_definable("CREATE TABLE")?;
         let name = crate::table::parse_name(name)?;
         let primary_key = primary_key.iter().map(|column| (*column).to_owned()).collect();
-        let spec = TableSpec { name: name.clone(), schema, primary_key, defaults: HashMap::new() };
+        let (defaults, options) = (HashMap::new(), trilith_engine::OptionTexts::new());
+        let spec = TableSpec { name: name.clone(), schema, primary_key, defaults, options };
         self.inner.engine.create_table(&spec, exists)?;
         Table::find(self, name)
     }

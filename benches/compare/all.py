@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMPARISONS = ("append", "scan", "get", "commit", "batches", "knn", "search", "open")
+COMPARISONS = ("append", "scan", "updated", "get", "commit", "batches", "knn", "search", "open")
 
 
 def main() -> int:

@@ -27,6 +27,7 @@ struct Create {
     primary_key: Vec<String>,
     if_exists: String,
     progress: Option<Py<PyAny>>,
+    options: std::collections::BTreeMap<String, String>,
 }
 
 #[pymethods]
@@ -91,8 +92,9 @@ impl Database {
             "replace" => IfExists::Replace,
             _ => IfExists::Fail,
         };
-        let table = NewTable { name: name.clone(), primary_key: request.primary_key, exists };
-        table_create::create(py, self.0.get()?, table, data, request.progress)?;
+        let Create { primary_key, progress, options, .. } = request;
+        let table = NewTable { name: name.clone(), primary_key, exists, options };
+        table_create::create(py, self.0.get()?, table, data, progress)?;
         Ok(Table::new(self.0.get()?.clone(), name))
     }
 

@@ -134,6 +134,14 @@ impl Table {
         self.statement(clauses.select("count(*)", &self.name)?, params)?.number(py)
     }
 
+    /// Its row of `trilith.stats`.
+    fn stats(&self, py: Python<'_>) -> PyResult<Query> {
+        self.view()?;
+        let text = "SELECT * FROM trilith.stats WHERE schema_name = $1 AND table_name = $2".to_owned();
+        let params = PyList::new(py, [&self.name.schema, &self.name.table])?;
+        self.statement(text, &params)?.query(py)
+    }
+
     /// A query over the table.
     fn scan(&self, py: Python<'_>, request: Scan, params: &Bound<'_, PyAny>) -> PyResult<Query> {
         let shown = Clauses::columns(request.columns.as_deref());

@@ -9,7 +9,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use pyo3_arrow::PySchema;
-use trilith::engine::{AlterTable, Engine, IfExists, TableName, TableSpec, WriteMode};
+use trilith::engine::{AlterTable, Engine, IfExists, OptionTexts, TableName, TableSpec, WriteMode};
 use trilith::passing_name;
 
 use crate::error::{from_database, from_engine, invalid, renamed};
@@ -25,6 +25,8 @@ pub(crate) struct NewTable {
     pub(crate) primary_key: Vec<String>,
     /// What to do when it is there already.
     pub(crate) exists: IfExists,
+    /// Its options by name.
+    pub(crate) options: OptionTexts,
 }
 
 /// Creates the table from `data`: rows, an Arrow schema, or a dict of SQL types.
@@ -67,6 +69,7 @@ impl NewTable {
             schema: table_schema(schema, &self.primary_key),
             primary_key: self.primary_key.clone(),
             defaults: HashMap::new(),
+            options: self.options.clone(),
         }
     }
 }
@@ -110,7 +113,11 @@ fn from_sql_types(
         parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
     let name = quote_table(&table.name);
-    let text = format!("CREATE{replace} TABLE{keep} {name} ({})", parts.join(", "));
+    let option =
+        |(name, value): (&String, &String)| format!("{} = '{}'", quote(name), value.replace('\'', "''"));
+    let options: Vec<String> = table.options.iter().map(option).collect();
+    let with = if options.is_empty() { String::new() } else { format!(" WITH ({})", options.join(", ")) };
+    let text = format!("CREATE{replace} TABLE{keep} {name} ({}){with}", parts.join(", "));
     Statement::new(database, text, py.None().bind(py))?.query(py).map(drop)
 }
 

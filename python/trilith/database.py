@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -140,6 +140,7 @@ class Database(Statements):
         *,
         if_not_exists: bool = False,
         replace: bool = False,
+        options: Mapping[str, str] | None = None,
         progress: Progress = None,
     ) -> Table:
         """Create a table from data, or from a schema alone, and return it.
@@ -151,6 +152,8 @@ class Database(Statements):
             primary_key: the column, or columns, that name a row. Without one rows cannot be upserted.
             if_not_exists: return the table that is there; ``data`` is not looked at then.
             replace: put the new table in the place of the old one.
+            options: as ``WITH (...)`` of SQL takes them: ``compaction`` (leveled, tiered or fifo), ``ttl`` (such as
+                ``"7 days"``) and ``ttl_column``, the column of times from which on a row lives.
             progress: a bar for long input (True), none (False), or a function of (rows, total, seconds).
 
         Raises:
@@ -164,6 +167,7 @@ class Database(Statements):
             "primary_key": key,
             "if_exists": "replace" if replace else "keep" if if_not_exists else "fail",
             "progress": reporter(progress, f"create {name}"),
+            "options": dict(options or {}),
         }
         return Table(self._native.create_table(name, _unwrapped(data), request))
 
@@ -209,6 +213,14 @@ class Database(Statements):
         Never needed: compaction does so in time.
         """
         return self._native.vacuum()
+
+    def stats(self) -> dict[str, float]:
+        """Return what was counted since the database was opened, by name, as ``trilith.metrics`` has it.
+
+        Commits, bytes logged, flushes, compactions, and the amplification of writes, reads and space. Compactions
+        under way, and the last ones, are in the system table ``trilith.compactions``.
+        """
+        return dict(self.sql("SELECT name, value FROM trilith.metrics").fetchall())
 
     def close(self) -> None:
         """Close this handle; the database itself is closed with the last handle of this process on it.

@@ -121,6 +121,16 @@ class Table:
         """Return the number of rows, or of those for which the SQL condition holds."""
         return self._native.count(where, params)
 
+    def stats(self) -> Record:
+        """Return what the table takes on disk and in memory, and what compaction has left to do.
+
+        The row of the table in the system table ``trilith.stats``: bytes of files and of live rows, dead rows,
+        space and read amplification, and the bytes that compaction would merge next.
+        """
+        query = Query(self._native.stats())
+        row = query.fetchone()
+        return dict(zip(query.columns, row or (), strict=False))
+
     def search(
         self,
         vector: Any,

@@ -161,6 +161,7 @@ impl Collection {
             schema: rows::schema(),
             primary_key: vec![ID.to_owned()],
             defaults: std::collections::HashMap::new(),
+            options: trilith_engine::OptionTexts::new(),
         };
         self.database.engine().create_table(&spec, IfExists::Keep)?;
         // A collection without documents is as good as none, so its table need not wait for the commit.

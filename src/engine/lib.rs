@@ -19,18 +19,21 @@ pub mod testing;
 pub mod wal;
 
 pub use common::{
-    ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Options, Result, RowId,
-    SeqNo, TableId,
+    Clock, ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Metric, Options,
+    Result, RowId, SeqNo, SetClock, SystemClock, TableId,
 };
 pub use db::{
-    AlterTable, Appender, BackupProgress, BackupReport, CheckReport, CopyMode, Damage, Engine, Fields,
-    FileInfo, FileReport, IfExists, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan, RepairReport,
-    Row, ScanPart, Snapshot, TableSpec, TableView, Transaction, VacuumReport, WriteBatch, WriteMode,
-    check_path, check_storage, conform, inspect_file, inspect_path, key_schema, open_path, repair_path,
-    repair_storage, restore_path, restore_storage,
+    AlterTable, Appender, BackupProgress, BackupReport, CheckReport, CompactionInfo, CopyMode, Damage,
+    Engine, Fields, FileInfo, FileReport, IfExists, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan,
+    RepairReport, Row, ScanPart, Snapshot, TableSpec, TableStats, TableView, Transaction, VacuumReport,
+    WriteBatch, WriteMode, check_path, check_storage, conform, inspect_file, inspect_path, key_schema,
+    open_path, repair_path, repair_storage, restore_path, restore_storage,
 };
 pub use format::key::KeyCodec;
 pub use format::stats::ColumnStats;
-pub use format::table::{ColumnDef, PUBLIC_SCHEMA, TableDef, TableName, VECTOR_KEY};
+pub use format::table::{
+    ColumnDef, CompactionStyle, OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, TableOptions, Ttl,
+    VECTOR_KEY,
+};
 pub use io::{LocalStorage, MemoryStorage, Storage};
 pub use lsm::KeyRange;

@@ -53,8 +53,13 @@ mod tests {
 
     fn table(engine: &Arc<Engine>, name: TableName) {
         let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
-        let spec =
-            TableSpec { name, schema, primary_key: vec![], defaults: std::collections::HashMap::new() };
+        let spec = TableSpec {
+            name,
+            schema,
+            primary_key: vec![],
+            defaults: std::collections::HashMap::new(),
+            options: trilith_engine::OptionTexts::new(),
+        };
         engine.create_table(&spec, IfExists::Fail).unwrap();
     }
 

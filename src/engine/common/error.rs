@@ -184,6 +184,13 @@ impl Error {
         }
     }
 
+    /// True when there was no space left, or the user's share of it was used up: the same may succeed later.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Shorthand for [`Error::Invalid`].
     pub fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Invalid { what: what.into(), why: why.into() }

@@ -1,9 +1,13 @@
 //! L0: identifiers, errors and options. Nothing here does I/O or knows a file format.
 
+mod clock;
 mod error;
+mod figures;
 mod ids;
 mod options;
 
+pub use clock::{Clock, MonotoneClock, SetClock, SystemClock};
 pub use error::{ClosedReason, Error, ErrorKind, Result};
+pub use figures::{Figure, Figures, Metric, record_duration, record_size};
 pub use ids::{ColumnId, DatabaseId, Epoch, FileId, RowId, SeqNo, TableId};
 pub use options::{Durability, Options};

@@ -1,8 +1,10 @@
 //! Settings of an engine: plain data, no components.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::Error;
+use super::clock::{Clock, SystemClock};
 
 /// When a commit is acknowledged; named in every published figure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -45,7 +47,7 @@ impl FromStr for Durability {
 }
 
 /// How an engine is opened. Byte counts unless the name says otherwise.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Durability of commits that do not name their own.
     pub durability: Durability,
@@ -66,7 +68,13 @@ pub struct Options {
     pub batch_rows: usize,
     /// Bytes at which a flush, a bulk append or a compaction starts a new SSTable.
     pub file_bytes: usize,
-    /// Flush and compact in a background thread. Off in deterministic tests, which call `maintain`.
+    /// Bytes a second that compaction may write; 0 is no limit. Flushes are never held back.
+    pub compaction_bytes_per_second: u64,
+    /// The time by which rows of tables with a `ttl` expire.
+    pub clock: Arc<dyn Clock>,
+    /// Bytes kept aside on disk, so that a full disk can still be tidied up; 0 keeps none.
+    pub reserve_bytes: usize,
+    /// Flush and compact in background threads. Off in deterministic tests, which call `maintain`.
     pub background: bool,
 }
 
@@ -82,6 +90,9 @@ impl Default for Options {
             transaction_bytes: 256 << 20,
             batch_rows: 8192,
             file_bytes: 128 << 20,
+            compaction_bytes_per_second: 0,
+            clock: Arc::new(SystemClock),
+            reserve_bytes: 256 << 10,
             background: true,
         }
     }

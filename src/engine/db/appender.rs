@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take, take_record_batch};
+use arrow::array::{BinaryArray, RecordBatch};
+use arrow::compute::concat_batches;
 use roaring::RoaringBitmap;
 
+use super::appended::{live_keys_in, overlap, sorted};
 use super::batch::{WriteBatch, duplicate, encode_keys};
 use super::commit::row_ids;
 use super::conform::conform;
@@ -19,11 +20,11 @@ use super::recent::Written;
 use super::stamp::stamp;
 use super::transaction::{Pledge, Transaction};
 use super::view::TableView;
-use crate::common::{Error, Result, RowId, SeqNo};
+use crate::common::{Error, Figure, FileId, Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
 use crate::format::table::{TableDef, TableName};
 use crate::lsm::{Output, TableFile, TableState};
-use crate::memtable::{ChunkKeys, From, MemTable};
+use crate::memtable::ChunkKeys;
 use crate::sstable::{SortedKeys, SstInfo};
 
 /// What happens to a key that is there already.
@@ -48,6 +49,17 @@ pub struct Appender {
     rows: u64,
     /// The transaction that it is part of.
     transaction: Option<Pledge>,
+    unpublished: Unpublished,
+}
+
+/// Files that no manifest names yet: dropped, they are removed.
+#[derive(Debug)]
+struct Unpublished(Arc<Core>, Vec<FileId>);
+
+impl Drop for Unpublished {
+    fn drop(&mut self) {
+        self.0.forget_files(&self.1);
+    }
 }
 
 impl Appender {
@@ -74,6 +86,7 @@ impl Appender {
                 "upsert needs a primary key, and it has none",
             ));
         }
+        let unpublished = Unpublished(Arc::clone(&core), Vec::new());
         Ok(Self {
             core,
             table,
@@ -84,6 +97,7 @@ impl Appender {
             output: None,
             rows: 0,
             transaction: None,
+            unpublished,
         })
     }
 
@@ -190,36 +204,15 @@ impl Appender {
     fn spill_run(&mut self, held: &[RecordBatch]) -> Result<()> {
         let rows = concat_batches(&self.table.def.schema(), held)?;
         let Some(ChunkKeys::Encoded(keys)) = encode_keys(&self.table.def, &rows)? else { return Ok(()) };
-        let (rows, keys) = self.sorted(rows, keys)?;
+        let (rows, keys) = sorted(&self.table.def, self.mode, rows, keys)?;
         let mut output = self.core.output(&self.table, Default::default());
         output.write(&rows, &ChunkKeys::Encoded(keys))?;
-        self.runs.extend(output.finish()?);
-        Ok(())
-    }
-
-    /// Rows in key order, of equal keys the last; in insert mode equal keys are an error.
-    fn sorted(&self, rows: RecordBatch, keys: BinaryArray) -> Result<(RecordBatch, BinaryArray)> {
-        if (1..keys.len()).all(|i| keys.value(i - 1) < keys.value(i)) {
-            return Ok((rows, keys));
-        }
-        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
-        order.sort_by(|a, b| keys.value(*a as usize).cmp(keys.value(*b as usize)));
-        let same = |a: u32, b: u32| keys.value(a as usize) == keys.value(b as usize);
-        if self.mode == WriteMode::Insert
-            && let Some(pair) = order.windows(2).find(|pair| same(pair[0], pair[1]))
-        {
-            return Err(duplicate(&self.table.def, keys.value(pair[0] as usize)));
-        }
-        order.reverse();
-        order.dedup_by(|a, b| same(*a, *b));
-        order.reverse();
-        let order = UInt32Array::from(order);
-        Ok((take_record_batch(&rows, &order)?, take(&keys, &order, None)?.to_data().into()))
+        self.take_over(output)
     }
 
     fn commit_files(&mut self) -> Result<()> {
         if let Some(output) = self.output.take() {
-            self.runs.extend(output.finish()?);
+            self.take_over(output)?;
         }
         let core = Arc::clone(&self.core);
         core.store_codes(&self.table.def, &self.runs);
@@ -236,7 +229,11 @@ impl Appender {
         core.sync_log(&mut writer)?;
         let seq = writer.seq.next();
         let files = stamp(&core, &table.def, files, seq)?;
+        let old_files = old.len();
         let all = self.publish(&mut live, &table, old, files)?;
+        self.unpublished.1.clear();
+        let bytes = all[old_files..].iter().map(|file| file.bytes()).sum();
+        core.figures.add(Figure::AppendedBytes, bytes);
         self.note_written(seq, &all);
         if let Some(keys) = shadows {
             // Within the active memtable older entries are superseded; those of frozen ones must be searched for.
@@ -260,6 +257,13 @@ impl Appender {
         let files = files.iter().filter(|file| file.info().min_seq == seq);
         let writes = files.map(|file| (self.table.def.id, written(file)));
         self.core.recent.note(seq, writes, &self.core.published);
+    }
+
+    fn take_over(&mut self, output: Output) -> Result<()> {
+        let files = output.finish()?;
+        self.unpublished.1.extend(files.iter().map(|info| info.file));
+        self.runs.extend(files);
+        Ok(())
     }
 
     fn present_table(&self) -> Result<Arc<TableState>> {
@@ -298,7 +302,7 @@ impl Appender {
             return Ok(table.files.to_vec());
         }
         // A memtable may know that the row of a file is deleted.
-        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX)).at(self.core.now());
         let mut settled = Vec::with_capacity(table.files.len());
         for old in table.files.iter() {
             let hidden = self.hidden_by(old, files, |key| newest.contains(key))?;
@@ -340,7 +344,7 @@ impl Appender {
         if !table.def.is_keyed() {
             return Ok(None);
         }
-        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX)).at(self.core.now());
         let mut keys: Vec<Vec<u8>> = Vec::new();
         for memtable in table.memtables() {
             for key in live_keys_in(memtable, files)? {
@@ -372,23 +376,4 @@ impl Appender {
         })?;
         Ok(all)
     }
-}
-
-fn overlap(a: &TableFile, b: &TableFile) -> bool {
-    a.info().min_key <= b.info().max_key && b.info().min_key <= a.info().max_key
-}
-
-/// Keys of a memtable's entries, the newest of each, that are in one of `files`.
-pub(super) fn live_keys_in(memtable: &MemTable, files: &[Arc<TableFile>]) -> Result<Vec<Vec<u8>>> {
-    let (mut walk, mut key) = (memtable.walk(From::End, false), Vec::new());
-    let mut found = Vec::new();
-    while memtable.step_newest(&mut walk, &mut key).is_some() {
-        for file in files {
-            if file.find_live(&key)?.is_some() {
-                found.push(key.clone());
-                break;
-            }
-        }
-    }
-    Ok(found)
 }

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use arrow::array::UInt64Array;
-use parking_lot::MutexGuard;
 
 use super::batch::{Op, WriteBatch, duplicate};
 use super::core::{Core, Writer};
@@ -18,20 +18,14 @@ use super::recent::{Outcome, Written};
 use super::snapshot::Snapshot;
 use super::transaction::Claim;
 use super::view::TableView;
-use crate::common::{ClosedReason, Durability, Error, Result, RowId, SeqNo};
+use crate::common::{
+    ClosedReason, Durability, Error, Figure, Result, RowId, SeqNo, record_duration, record_size,
+};
 use crate::format::commit::{EncodedOp, OpKind, with_payload};
 use crate::format::table::TableDef;
 use crate::lsm::{State, TableState};
 use crate::memtable::ChunkKeys;
 use crate::wal::{WalHeader, WalWriter};
-
-/// Frozen memtables that may wait for their flush before commits wait for it.
-const FROZEN_MAX: usize = 2;
-
-/// How long a writer waits for the background thread before it looks again, and how often it does so before it
-/// flushes itself.
-const WAIT_TURN: std::time::Duration = std::time::Duration::from_millis(10);
-const PATIENCE_TURNS: u32 = 100;
 
 /// The commits of a group, each with what became of it.
 type Outcomes = Vec<(Pending, Result<SeqNo>)>;
@@ -105,6 +99,10 @@ impl Core {
         }
         self.harden(writer, level)?;
         self.published.load().advance(seq);
+        let commits = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+        self.figures.add(Figure::Commits, commits as u64);
+        self.figures.add(Figure::CommitGroups, 1);
+        record_size("trilith_commit_group_size", commits);
         Ok(())
     }
 
@@ -134,7 +132,8 @@ impl Core {
         let seq = writer.seq.next();
         let ops: Vec<(&EncodedOp, RowId)> =
             batch.ops.iter().map(|op| &op.encoded).zip(row_ids.iter().copied()).collect();
-        let logged = self.log(writer, seq, &ops, self.level(batch) == Durability::Strict);
+        let logged = self.log(writer, seq, &ops, self.level(batch));
+        let is_clean = logged.is_err() && writer.wal.as_ref().is_none_or(WalWriter::is_full);
         let pushed = logged.and_then(|()| {
             let changes = batch.ops.iter().zip(&tables).zip(row_ids.iter().zip(&fresh));
             changes
@@ -142,8 +141,8 @@ impl Core {
                 .try_for_each(|((op, table), (row_id, fresh))| push(op, table, *row_id, seq, *fresh))
         });
         if let Err(error) = pushed {
-            // A batch that is too long for a record leaves the log as it was.
-            if !matches!(error, Error::Limit { .. }) {
+            // A batch that is too long for a record, or finds no space, leaves the log as it was.
+            if !is_clean && !matches!(error, Error::Limit { .. }) {
                 self.poison();
             }
             return Err(error);
@@ -186,9 +185,10 @@ impl Core {
         let (OpKind::Insert, Some(ChunkKeys::Encoded(keys))) = (op.kind, &op.keys) else {
             return Ok(op.kind == OpKind::Insert);
         };
-        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
+        let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX)).at(self.now());
         let earlier = keys_written_before(batch, at);
-        let mut untouched = true;
+        // An expired row may be under a key that counts as new.
+        let mut untouched = table.def.options.ttl.is_none();
         for key in keys.iter().flatten() {
             let known = earlier.get(key).copied();
             if known.map_or_else(|| newest.contains(key), Ok)? {
@@ -201,24 +201,42 @@ impl Core {
         Ok(untouched)
     }
 
-    fn log(&self, writer: &mut Writer, seq: SeqNo, ops: &[(&EncodedOp, RowId)], alone: bool) -> Result<()> {
+    fn log(
+        &self,
+        writer: &mut Writer,
+        seq: SeqNo,
+        ops: &[(&EncodedOp, RowId)],
+        level: Durability,
+    ) -> Result<()> {
         if !self.storage.is_durable() {
             return Ok(());
         }
         let wal = self.open_wal(writer)?;
+        let before = wal.len();
         with_payload(ops, |pieces| wal.append(seq, pieces))?;
-        if alone { wal.sync() } else { Ok(()) }
+        self.figures.add(Figure::LoggedBytes, wal.len() - before);
+        // From here on the commit takes effect: a disk that fills up must say so now, or not at all.
+        match level {
+            Durability::None => wal.promise(),
+            _ => wal.secure()?,
+        }
+        if level == Durability::Strict { wal.sync() } else { Ok(()) }
     }
 
     fn open_wal<'a>(&self, writer: &'a mut Writer) -> Result<&'a mut WalWriter> {
+        if writer.wal.as_ref().is_some_and(WalWriter::is_full) {
+            // Space ran out in it; what it holds is durable before another goes on from there.
+            self.sync_log(writer)?;
+            writer.previous = writer.wal.take().map(|wal| wal.end());
+        }
         if writer.wal.is_none() {
-            let header = WalHeader {
-                database: self.database,
-                file: self.numbers.take(),
-                epoch: self.epoch,
-                prev: writer.previous,
-            };
-            writer.wal = Some(WalWriter::create(&*self.storage, header, &|| self.check_lock())?);
+            let file = self.numbers.take();
+            let (database, epoch, prev) = (self.database, self.epoch, writer.previous);
+            let header = WalHeader { database, file, epoch, prev };
+            let created =
+                self.with_reserve(|| WalWriter::create(&*self.storage, header, &|| self.check_lock()));
+            writer.wal = Some(created.inspect_err(|_| self.forget_log(file))?);
+            writer.first_log.get_or_insert(file);
         }
         writer.wal.as_mut().ok_or_else(|| Error::Internal("the log is not open".into()))
     }
@@ -228,8 +246,14 @@ impl Core {
         let hardened = match level {
             Durability::None => Ok(()),
             Durability::Buffered => wal.flush(),
-            // A commit is acknowledged only if whoever opens next is bound to find it.
-            Durability::Group | Durability::Strict => wal.sync().and_then(|()| self.check_lock()),
+            Durability::Group | Durability::Strict => {
+                let start = Instant::now();
+                let synced = wal.sync();
+                self.figures.add(Figure::LogSyncs, 1);
+                record_duration("trilith_log_sync_seconds", start.elapsed());
+                // A commit is acknowledged only if whoever opens next is bound to find it.
+                synced.and_then(|()| self.check_lock())
+            }
         };
         hardened.inspect_err(|_| self.poison())
     }
@@ -257,30 +281,12 @@ impl Core {
         if let Some(wal) = writer.wal.take() {
             writer.previous = Some(wal.end());
         }
+        writer.first_log = None;
         self.edit_state(|state| {
             for table in state.tables.values_mut() {
                 *table = table.freeze();
             }
         });
-        Ok(())
-    }
-
-    /// Back-pressure: waits while flushes lag behind. A writer that has waited long flushes itself, so that a disk
-    /// that refuses is its error and not a wait without end.
-    fn wait_for_room(&self) -> Result<()> {
-        let lagging =
-            || self.published.load().state.tables.values().any(|table| table.frozen.len() > FROZEN_MAX);
-        let mut turns = if self.options.background { PATIENCE_TURNS } else { 0 };
-        while lagging() {
-            self.check_writable()?;
-            if turns == 0 {
-                self.flush_frozen()?;
-            } else {
-                turns -= 1;
-                let mut guard: MutexGuard<'_, ()> = self.work.0.lock();
-                self.work.1.wait_for(&mut guard, WAIT_TURN);
-            }
-        }
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! What an engine's parts share: the storage, the published state, and the locks, in the order they are taken.
 //!
 //! Lock order: `maintenance` (manifest edits: flush, compaction, DDL, bulk commits), then `writer` (commits), then
-//! the queue, the recent commits, and the memtables' own. A failed write or sync poisons the engine: reads go on, writes are refused.
+//! the queue, the recent commits, and the memtables' own. A failed write or sync poisons the engine: reads go on, writes
+//! are refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +12,14 @@ use parking_lot::{Condvar, Mutex};
 
 use super::follow::Follower;
 use super::group::CommitQueue;
+use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recent::Recent;
 use super::snapshot::Snapshot;
-use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Options, Result, SeqNo};
+use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, Options, Result, SeqNo};
 use crate::format::{Hash128, layout};
 use crate::io::{LockGuard, Storage};
+use crate::lsm::compaction::Pace;
 use crate::lsm::{FileNumbers, Output, Published, State, TableState};
 use crate::wal::{WalEnd, WalWriter};
 
@@ -39,6 +42,14 @@ pub(super) struct Core {
     pub maintenance: Mutex<Live>,
     /// Wakes the background thread, and writers that wait for a flush.
     pub work: (Mutex<()>, Condvar),
+    /// What is counted.
+    pub figures: Figures,
+    /// The compactions under way.
+    pub jobs: Jobs,
+    /// How fast they may write.
+    pub pace: Pace,
+    /// True while space is kept aside.
+    pub reserve: AtomicBool,
     pub closed: AtomicBool,
     pub poisoned: AtomicBool,
     /// Poisoned because the writer lock was lost.
@@ -54,6 +65,8 @@ pub(super) struct Writer {
     pub wal: Option<WalWriter>,
     /// Where the log file before it ended.
     pub previous: Option<WalEnd>,
+    /// The oldest log file with rows of the memtables being written; `None` while they are empty.
+    pub first_log: Option<FileId>,
     /// The newest sequence number given out.
     pub seq: SeqNo,
 }
@@ -126,9 +139,15 @@ impl Core {
                 let Stored { manifest, hash, .. } = Stored::clone(follower.stored());
                 *live = Live { manifest, hash: Some(hash) };
             }
-            self.published.store(Arc::new(newer));
+            now.state.clock.raise(follower.stored().manifest.clock);
+            self.published.store(Arc::new(newer.by(&now.state.clock)));
         }
         Ok(())
+    }
+
+    /// The time by which rows expire, in milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.published.load().state.clock.now()
     }
 
     /// Publishes another state as of commit `seq`. The caller holds the writer lock.
@@ -157,8 +176,18 @@ impl Core {
         next.previous = live.hash;
         next.epoch = self.epoch;
         next.next_file = self.numbers.peek();
+        if next.tables.iter().any(|table| table.def.options.ttl.is_some()) {
+            next.clock = self.now();
+        }
         let unused = next.drop_unused_deletes();
-        match manifest::publish(&*self.storage, self.database, &next, &|| self.check_lock()) {
+        let publish = || manifest::publish(&*self.storage, self.database, &next, &|| self.check_lock());
+        let published = match publish() {
+            Err(PublishError::Unchanged(error)) if error.is_out_of_space() && self.release_reserve() => {
+                publish()
+            }
+            published => published,
+        };
+        match published {
             Ok(hash) => {
                 *live = Live { manifest: next, hash: Some(hash) };
                 self.remove_old(live.manifest.number, &unused);

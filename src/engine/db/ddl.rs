@@ -11,7 +11,7 @@ use super::definition::{altered, define};
 use super::maintenance::retire_missing;
 use super::manifest::{Manifest, TableRecord};
 use crate::common::{Error, Result};
-use crate::format::table::{PUBLIC_SCHEMA, TableDef, TableName, validate_name};
+use crate::format::table::{OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, validate_name};
 use crate::lsm::TableState;
 
 /// A table to create.
@@ -25,6 +25,8 @@ pub struct TableSpec {
     pub primary_key: Vec<String>,
     /// `DEFAULT` expressions by column name, as SQL text.
     pub defaults: HashMap<String, String>,
+    /// Options by name: `compaction`, `ttl`, `ttl_column`.
+    pub options: OptionTexts,
 }
 
 /// What creating a table does when the name is taken.
@@ -66,6 +68,11 @@ pub enum AlterTable {
     RenameTable {
         /// Its new name.
         to: TableName,
+    },
+    /// Changes options; those not named stay.
+    SetOptions {
+        /// The new values, as text.
+        options: OptionTexts,
     },
     /// Gives the table the name of another, which is dropped in the same step; one that is not there is no error.
     ReplaceTable {

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use super::ddl::{AlterTable, TableSpec};
 use crate::common::{ColumnId, Error, Result, TableId};
 use crate::format::key::KeyCodec;
-use crate::format::table::{ColumnDef, TableDef, TableName, validate_name};
+use crate::format::table::{ColumnDef, TableDef, TableName, TableOptions, validate_name};
 
 /// Columns a table may have.
 const COLUMNS_MAX: usize = 10_000;
@@ -28,7 +28,10 @@ pub(super) fn define(id: TableId, spec: &TableSpec) -> Result<TableDef> {
         columns.push(ColumnDef { id: ColumnId(i as u32), field, default, fill: None });
     }
     let primary_key = primary_key(&spec.name, &columns, &spec.primary_key)?;
-    Ok(TableDef::new(id, spec.name.clone(), columns, primary_key))
+    let options = TableOptions::default().changed(&spec.name, &columns, &spec.options)?;
+    let mut def = TableDef::new(id, spec.name.clone(), columns, primary_key);
+    def.options = options;
+    Ok(def)
 }
 
 fn check_fields(table: &TableName, fields: &Fields) -> Result<()> {
@@ -128,6 +131,10 @@ pub(super) fn altered(def: &TableDef, change: &AlterTable) -> Result<TableDef> {
         }
         AlterTable::DropColumn { name } => drop_column(&mut def, name)?,
         AlterTable::RenameColumn { from, to } => rename_column(&mut def, from, to)?,
+        AlterTable::SetOptions { options } => {
+            def.options = def.options.changed(&def.name, &def.columns, options)?;
+            return Ok(def.derive());
+        }
         AlterTable::RenameTable { to } | AlterTable::ReplaceTable { other: to } => {
             to.validate()?;
             def.name = to.clone();
@@ -169,6 +176,12 @@ fn drop_column(def: &mut TableDef, name: &str) -> Result<()> {
         return Err(Error::invalid(
             format!("column {name:?} of table {}", def.name),
             "it is part of the primary key and cannot be dropped",
+        ));
+    }
+    if def.options.ttl.is_some_and(|ttl| ttl.column == def.columns[at].id) {
+        return Err(Error::invalid(
+            format!("column {name:?} of table {}", def.name),
+            "rows expire by it; set another ttl_column or ttl = 'none' first",
         ));
     }
     if def.columns.len() == 1 {

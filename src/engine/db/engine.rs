@@ -13,11 +13,14 @@ use super::backup::{BackupReport, CopyMode, OnProgress};
 use super::batch::WriteBatch;
 use super::core::Core;
 use super::ddl::{AlterTable, IfExists, TableSpec};
+use super::files::{FileInfo, table_files};
+use super::jobs::CompactionInfo;
 use super::open::open_core;
 use super::snapshot::Snapshot;
+use super::stats::TableStats;
 use super::transaction::{Isolation, Transaction};
 use super::vacuum::VacuumReport;
-use crate::common::{ClosedReason, Error, Options, Result, SeqNo};
+use crate::common::{ClosedReason, Error, Metric, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::format::table::{TableDef, TableName};
 use crate::io::{MemoryStorage, Storage};
@@ -28,33 +31,14 @@ const CLOSE_REPLAY_BYTES: usize = 1 << 20;
 const CLOSE_LOGS: usize = 8;
 /// How long the background thread sleeps when nobody wakes it.
 const IDLE: Duration = Duration::from_millis(200);
+/// How long it sleeps at most after a failure.
+const REST_MAX: Duration = Duration::from_secs(2);
 
 /// An open database. Shared as `Arc<Engine>`; every method may be called from any thread.
 #[derive(Debug)]
 pub struct Engine {
     core: Arc<Core>,
-    background: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// One file of a table, for people.
-#[derive(Clone, Debug)]
-pub struct FileInfo {
-    /// The table.
-    pub table: TableName,
-    /// Path within the database.
-    pub path: String,
-    /// "sst", or "memtable" for rows that no file holds yet.
-    pub kind: &'static str,
-    /// Bytes on disk, or in memory for a memtable.
-    pub bytes: u64,
-    /// Rows in it.
-    pub rows: u64,
-    /// Rows of it that are deleted or replaced.
-    pub dead_rows: u64,
-    /// Oldest commit with a row in it.
-    pub min_seq: SeqNo,
-    /// Newest commit with a row in it.
-    pub max_seq: SeqNo,
+    background: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Engine {
@@ -81,7 +65,7 @@ impl Engine {
     /// As [`Engine::open_path`].
     pub fn open(storage: Arc<dyn Storage>, options: Options) -> Result<Arc<Self>> {
         let core = Arc::new(open_core(storage, options)?);
-        let engine = Arc::new(Self { core, background: Mutex::new(None) });
+        let engine = Arc::new(Self { core, background: Mutex::default() });
         if engine.core.options.background && !engine.core.options.read_only {
             engine.start_background()?;
         }
@@ -89,12 +73,13 @@ impl Engine {
     }
 
     fn start_background(&self) -> Result<()> {
-        let core = Arc::downgrade(&self.core);
-        let thread = std::thread::Builder::new()
-            .name("trilith-maintenance".into())
-            .spawn(move || maintain_in_background(&core));
-        let thread = thread.map_err(|e| Error::io("start a thread for", self.core.storage.describe(), e))?;
-        *self.background.lock() = Some(thread);
+        for (name, task) in BACKGROUND {
+            let core = Arc::downgrade(&self.core);
+            let thread =
+                std::thread::Builder::new().name(name.into()).spawn(move || in_background(&core, task));
+            let failed = |e| Error::io("start a thread for", self.core.storage.describe(), e);
+            self.background.lock().push(thread.map_err(failed)?);
+        }
         Ok(())
     }
 
@@ -197,7 +182,7 @@ impl Engine {
     pub fn compact(&self) -> Result<()> {
         self.flush()?;
         let state = Arc::clone(&self.core.published.load().state);
-        state.tables.values().try_for_each(|table| self.core.compact_table(table))
+        state.tables.values().try_for_each(|table| self.core.compact_table(table.def.id))
     }
 
     /// Rewrites every file that holds deleted rows, now. Never needed: compaction does so in time.
@@ -208,12 +193,24 @@ impl Engine {
         self.core.vacuum()
     }
 
-    /// Does what the background thread does, once: flushes what is frozen and compacts where it is due.
+    /// Stops the compactions under way; they leave nothing behind, and begin again where they are still due.
+    pub fn cancel_compactions(&self) {
+        self.core.jobs.cancel(None);
+    }
+
+    /// The compactions under way, and the last ones that ended since the database was opened, newest first.
+    #[must_use]
+    pub fn compactions(&self) -> Vec<CompactionInfo> {
+        self.core.jobs.list()
+    }
+
+    /// Does what the background threads do, once: flushes what is frozen and compacts where it is due.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn maintain(&self) -> Result<bool> {
-        maintain(&self.core)
+        let flushed = flush_once(&self.core)?;
+        Ok(compact_once(&self.core)? || flushed)
     }
 
     /// Copies the database as of now into the folder `path`, which is then a database itself, while writers go on. A
@@ -257,13 +254,16 @@ impl Engine {
             Err(_) => Ok(()),
         };
         self.core.closed.store(true, Ordering::Release);
+        self.core.jobs.cancel(None);
         self.core.work.1.notify_all();
-        let background = self.background.lock().take();
-        if let Some(thread) = background.filter(|thread| thread.thread().id() != std::thread::current().id())
-        {
-            // A panic there has been reported by the panic hook; there is nothing left to save.
-            let _ = thread.join();
+        let background = std::mem::take(&mut *self.background.lock());
+        for thread in background {
+            if thread.thread().id() != std::thread::current().id() {
+                // A panic there has been reported by the panic hook; there is nothing left to save.
+                let _ = thread.join();
+            }
         }
+        self.core.release_reserve();
         self.core.lock.lock().take();
         sealed
     }
@@ -287,6 +287,19 @@ impl Engine {
         })?;
         (writer.wal, writer.previous) = (None, Some(end));
         Ok(())
+    }
+
+    /// Every table's files and memtables in figures.
+    #[must_use]
+    pub fn table_stats(&self) -> Vec<TableStats> {
+        self.core.table_stats()
+    }
+
+    /// What was counted since the database was opened, and the amplifications that follow. The counts also go to the
+    /// recorder of the crate `metrics`, when the program has installed one.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.core.metrics()
     }
 
     /// False once closed.
@@ -328,53 +341,42 @@ impl Drop for Engine {
     }
 }
 
-fn table_files(table: &crate::lsm::TableState) -> Vec<FileInfo> {
-    let name = || table.def.name.clone();
-    let mut files: Vec<FileInfo> = table
-        .files
-        .iter()
-        .map(|file| FileInfo {
-            table: name(),
-            path: layout::sst(file.id()),
-            kind: "sst",
-            bytes: file.bytes(),
-            rows: file.info().rows,
-            dead_rows: file.dead_rows(),
-            min_seq: file.info().min_seq,
-            max_seq: file.max_seq(),
-        })
-        .collect();
-    files.extend(table.memtables().filter(|memtable| !memtable.is_empty()).map(|memtable| FileInfo {
-        table: name(),
-        path: String::new(),
-        kind: "memtable",
-        bytes: memtable.bytes() as u64,
-        rows: u64::from(memtable.len()),
-        dead_rows: 0,
-        min_seq: memtable.first_seq().unwrap_or_default(),
-        max_seq: memtable.last_seq().unwrap_or_default(),
-    }));
-    files
-}
+/// What is done without being asked, each in a thread of its own, so that no flush waits for a merge.
+const BACKGROUND: [(&str, Task); 2] =
+    [("trilith-flush", flush_and_reserve), ("trilith-compact", compact_once)];
 
-fn maintain(core: &Core) -> Result<bool> {
+type Task = fn(&Core) -> Result<bool>;
+
+fn flush_once(core: &Core) -> Result<bool> {
     let frozen = core.has_frozen();
     if frozen {
         core.flush_frozen()?;
     }
-    Ok(core.compact_where_due()? || frozen)
+    Ok(frozen)
 }
 
-/// Runs until the engine is gone. A failure is tried again: the log still holds everything.
-fn maintain_in_background(core: &Weak<Core>) {
+fn flush_and_reserve(core: &Core) -> Result<bool> {
+    core.keep_reserve();
+    flush_once(core)
+}
+
+fn compact_once(core: &Core) -> Result<bool> {
+    core.compact_where_due()
+}
+
+/// Runs until the engine is gone. A failure is tried again: the log and the files still hold everything.
+fn in_background(core: &Weak<Core>, task: Task) {
+    let mut rest = IDLE;
     while let Some(core) = core.upgrade() {
         if core.check_writable().is_err() {
             return;
         }
-        if matches!(maintain(&core), Ok(true)) {
-            continue;
-        }
+        rest = match task(&core) {
+            Ok(true) => continue,
+            Ok(false) => IDLE,
+            Err(_) => (rest * 2).min(REST_MAX),
+        };
         let mut guard = core.work.0.lock();
-        core.work.1.wait_for(&mut guard, IDLE);
+        core.work.1.wait_for(&mut guard, rest);
     }
 }

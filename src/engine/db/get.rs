@@ -93,7 +93,13 @@ impl TableView {
                 &all
             }
         };
-        let (columns, index) = match &place {
+        let (columns, index) = self.values(&place, columns)?;
+        Ok(Some(Row { table: Arc::clone(self.def()), projection, columns, index }))
+    }
+
+    /// These columns of the batch that holds a row, and the row's place in them.
+    fn values(&self, place: &Place, columns: &[usize]) -> Result<(Vec<ArrayRef>, usize)> {
+        Ok(match place {
             Place::Entry(found) => {
                 let rows = found.chunk.rows.as_ref();
                 let column = |&i: &usize| rows.map(|rows| Arc::clone(rows.column(i)));
@@ -105,8 +111,13 @@ impl TableView {
                 let index = (row - reader.batch_rows(batch).start) as usize;
                 (read_arrays(self.def(), reader, batch, columns)?, index)
             }
-        };
-        Ok(Some(Row { table: Arc::clone(self.def()), projection, columns, index }))
+        })
+    }
+
+    fn has_expired(&self, place: &Place) -> Result<bool> {
+        let Some(expiry) = &self.expiry else { return Ok(false) };
+        let (times, index) = self.values(place, &[expiry.column])?;
+        expiry.has_expired(&times[0], index)
     }
 
     /// The rows of many keys: those found, in the order of the keys, and for each key the place of its row among them.
@@ -156,8 +167,13 @@ impl TableView {
         (0..limits.len()).rev().find_map(|i| self.inner.table.memtable(i).find(key, limits[i]))
     }
 
-    /// A deletion leaves only the files that are not older than it (bulk appends).
     fn find(&self, key: &[u8]) -> Result<Option<Place>> {
+        let Some(place) = self.find_stored(key)? else { return Ok(None) };
+        Ok((!self.has_expired(&place)?).then_some(place))
+    }
+
+    /// A deletion leaves only the files that are not older than it (bulk appends).
+    fn find_stored(&self, key: &[u8]) -> Result<Option<Place>> {
         let entry = self.find_entry(key);
         let deleted_at = match entry {
             Some(found) if !found.is_deletion() => return Ok(Some(Place::Entry(found))),
@@ -195,6 +211,11 @@ impl TableView {
                 if file.max_seq() >= deleted_at {
                     places[i] = Some(Place::File(Arc::clone(file), row));
                 }
+            }
+        }
+        for place in &mut places {
+            if place.as_ref().map_or(Ok(false), |place| self.has_expired(place))? {
+                *place = None;
             }
         }
         Ok(places)

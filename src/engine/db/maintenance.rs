@@ -1,17 +1,17 @@
-//! Flush and compaction: what turns the log and memtables into few, sorted files, without being asked.
+//! Flush: what turns the log and memtables into sorted files, without being asked.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::core::{Core, Live, Writer};
 use super::manifest::{FileRecord, Manifest};
-use crate::common::{FileId, Result, SeqNo, TableId};
+use crate::common::{Figure, FileId, Result, SeqNo, TableId, record_duration};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::layout;
 use crate::format::table::TableDef;
 use crate::index::is_coded;
-use crate::lsm::compaction::{Choice, Compacted, FileShape, choose, compact_files};
-use crate::lsm::{State, TableFile, TableState, flush_memtable};
+use crate::lsm::{State, TableFile, TableState, flush_memtable, remove_files};
 use crate::memtable::MemTable;
 use crate::sstable::{KeySpec, SstInfo};
 
@@ -21,15 +21,14 @@ pub(super) struct Captured {
     wal_start: FileId,
 }
 
-/// A table, and those of its files to merge.
-type Due = (Arc<TableState>, Vec<Arc<TableFile>>);
-
 /// A table whose memtables went to files that no manifest names yet.
 struct Flushed {
     table: TableId,
     memtables: Vec<Arc<MemTable>>,
     files: Vec<Arc<TableFile>>,
     last_seq: SeqNo,
+    /// Bytes of the new files.
+    bytes: u64,
 }
 
 impl Core {
@@ -59,18 +58,55 @@ impl Core {
     }
 
     fn capture(&self, writer: &Writer) -> Captured {
-        let wal_start = writer.wal.as_ref().map_or_else(|| self.numbers.peek(), |wal| wal.end().file);
+        let wal_start = writer.first_log.unwrap_or_else(|| self.numbers.peek());
         Captured { state: Arc::clone(&self.published.load().state), wal_start }
     }
 
+    /// Writes the captured memtables and publishes the files. What a failure leaves is removed: the space may be what
+    /// was missing.
     fn flush_captured(&self, live: &mut Live, captured: &Captured) -> Result<Vec<Flushed>> {
+        let (mut written, start) = (Vec::new(), Instant::now());
+        let flushed = self.write_captured(live, captured, &mut written);
+        match &flushed {
+            Ok(tables) if tables.is_empty() => {}
+            Ok(tables) => self.note_flushed(tables, start.elapsed()),
+            Err(_) => {
+                self.figures.add(Figure::MaintenanceFailures, 1);
+                self.forget_files(&written);
+            }
+        }
+        flushed
+    }
+
+    fn note_flushed(&self, flushed: &[Flushed], took: Duration) {
+        let bytes = flushed.iter().map(|table| table.bytes).sum();
+        self.figures.add(Figure::Flushes, 1);
+        self.figures.add(Figure::FlushedBytes, bytes);
+        record_duration("trilith_flush_seconds", took);
+        tracing::debug!(tables = flushed.len(), bytes, ?took, "flushed");
+    }
+
+    /// Removes files that no manifest names. With the engine poisoned one may, so they stay.
+    pub fn forget_files(&self, files: &[FileId]) {
+        if self.check_writable().is_ok() {
+            remove_files(&*self.storage, files);
+        }
+    }
+
+    fn write_captured(
+        &self,
+        live: &mut Live,
+        captured: &Captured,
+        written: &mut Vec<FileId>,
+    ) -> Result<Vec<Flushed>> {
         let tables = captured.state.tables.values().filter(|table| !table.frozen.is_empty());
-        let mut flushed = tables.map(|table| self.flush_table(table)).collect::<Result<Vec<_>>>()?;
+        let mut flushed = tables.map(|table| self.flush_table(table, written)).collect::<Result<Vec<_>>>()?;
         let logs_left = live.manifest.wal_start.is_some_and(|start| start < captured.wal_start);
         if flushed.is_empty() && !logs_left && live.manifest.wal_start.is_some() {
             return Ok(flushed);
         }
         let stored = self.store_bitmaps(flushed.iter_mut().flat_map(|table| &mut table.files))?;
+        written.extend(stored.iter().map(|info| info.file));
         self.sync_files()?;
         self.edit_manifest(live, |manifest| {
             manifest.deletes.extend(stored);
@@ -91,13 +127,15 @@ impl Core {
     }
 
     /// Writes a table's frozen memtables, oldest first.
-    fn flush_table(&self, table: &Arc<TableState>) -> Result<Flushed> {
+    fn flush_table(&self, table: &Arc<TableState>, written: &mut Vec<FileId>) -> Result<Flushed> {
         let mut state = Arc::clone(table);
-        let mut last_seq = SeqNo(0);
+        let (mut last_seq, mut bytes) = (SeqNo(0), 0);
         while let Some(memtable) = state.frozen.first() {
             let range = (memtable.first_seq().unwrap_or_default(), memtable.last_seq().unwrap_or_default());
             last_seq = last_seq.max(range.1);
             let output = flush_memtable(&state, self.output(&state, range))?;
+            written.extend(output.files.iter().map(|info| info.file));
+            bytes += output.files.iter().map(|info| info.data_len + info.sum_len).sum::<u64>();
             let mut files: Vec<Arc<TableFile>> = state.files.to_vec();
             for (position, bitmap) in output.deletes {
                 files[position] = Arc::new(files[position].with_bitmap(bitmap));
@@ -108,7 +146,7 @@ impl Core {
             state = Arc::new(state.replace(Some(files), frozen, Arc::clone(&state.active)));
         }
         let files = drop_dead(state.files.to_vec());
-        Ok(Flushed { table: table.def.id, memtables: table.frozen.clone(), files, last_seq })
+        Ok(Flushed { table: table.def.id, memtables: table.frozen.clone(), files, last_seq, bytes })
     }
 
     /// Puts every bitmap that is not stored yet into one file.
@@ -124,7 +162,12 @@ impl Core {
         for file in &unstored {
             bitmaps.push((file.id(), &**file.deletes()?));
         }
-        let info = deletes::write(&*self.storage, self.database, self.numbers.take(), &bitmaps)?;
+        let number = self.numbers.take();
+        let write = || {
+            self.storage.remove(&layout::del(number))?;
+            deletes::write(&*self.storage, self.database, number, &bitmaps)
+        };
+        let info = self.with_reserve(write).inspect_err(|_| remove_files(&*self.storage, &[number]))?;
         for file in unstored {
             *file = Arc::new(file.stored_in(info));
         }
@@ -177,103 +220,9 @@ impl Core {
         }
     }
 
-    /// Merges files until the strategy is content. True when it did anything.
-    pub fn compact_where_due(&self) -> Result<bool> {
-        let mut worked = false;
-        while let Some((table, inputs)) = self.next_compaction() {
-            self.compact_inputs(&table, inputs)?;
-            worked = true;
-        }
-        Ok(worked)
-    }
-
-    fn next_compaction(&self) -> Option<Due> {
-        let state = Arc::clone(&self.published.load().state);
-        state.tables.values().find_map(|table| {
-            let shapes: Vec<FileShape> = table.files.iter().map(|file| shape(table, file)).collect();
-            match choose(&shapes, self.options.file_bytes as u64) {
-                Choice::Nothing => None,
-                Choice::Merge(members) => {
-                    Some((Arc::clone(table), members.iter().map(|&i| Arc::clone(&table.files[i])).collect()))
-                }
-            }
-        })
-    }
-
-    /// Merges all of a table's settled files into one run.
-    pub fn compact_table(&self, table: &Arc<TableState>) -> Result<()> {
-        let inputs: Vec<Arc<TableFile>> =
-            table.files.iter().filter(|file| shape(table, file).settled).map(Arc::clone).collect();
-        let is_clean = inputs.len() == 1 && inputs[0].dead_rows() == 0;
-        if inputs.is_empty() || is_clean { Ok(()) } else { self.compact_inputs(table, inputs) }
-    }
-
-    /// Merges those of the files that are settled into one run.
-    pub fn compact_files_of(&self, table: &Arc<TableState>, files: Vec<Arc<TableFile>>) -> Result<()> {
-        let inputs: Vec<_> = files.into_iter().filter(|file| shape(table, file).settled).collect();
-        if inputs.is_empty() { Ok(()) } else { self.compact_inputs(table, inputs) }
-    }
-
-    fn compact_inputs(&self, table: &Arc<TableState>, inputs: Vec<Arc<TableFile>>) -> Result<()> {
-        let min = inputs.iter().map(|file| file.info().min_seq).min().unwrap_or_default();
-        let max = inputs.iter().map(|file| file.max_seq()).max().unwrap_or_default();
-        let keep_going = || {
-            self.check_writable()?;
-            if self.has_frozen() { self.flush_frozen() } else { Ok(()) }
-        };
-        let compacted = compact_files(&table.def, inputs, self.output(table, (min, max)), &keep_going)?;
-        self.store_codes(&table.def, &compacted.files);
-        self.publish_compacted(table.def.id, compacted)
-    }
-
     /// True when memtables wait for a flush.
     pub fn has_frozen(&self) -> bool {
         self.published.load().state.tables.values().any(|table| !table.frozen.is_empty())
-    }
-
-    fn publish_compacted(&self, id: TableId, compacted: Compacted) -> Result<()> {
-        let mut live = self.maintenance.lock();
-        let state = Arc::clone(&self.published.load().state);
-        let Some(table) = state.table_by_id(id).filter(|table| holds_all(table, &compacted)) else {
-            return self.discard(&compacted);
-        };
-        let mut outputs = self.open_files(&table.def, compacted.files.clone())?;
-        let deleted = compacted.deleted_meanwhile(&table.def, &table.files, &outputs)?;
-        for (file, deleted) in outputs.iter_mut().zip(deleted).filter(|(_, deleted)| !deleted.is_empty()) {
-            *file = Arc::new(file.with_bitmap(deleted));
-        }
-        let stored = self.store_bitmaps(outputs.iter_mut())?;
-        let inputs = compacted.input_ids();
-        let mut files: Vec<Arc<TableFile>> =
-            table.files.iter().filter(|file| !inputs.contains(&file.id())).map(Arc::clone).collect();
-        files.extend(drop_dead(outputs));
-        self.sync_files()?;
-        self.edit_manifest(&mut live, |manifest| {
-            manifest.deletes.extend(stored);
-            let next_row_id = manifest.table_mut(id)?.next_row_id;
-            record_files(manifest, id, &files, next_row_id)
-        })?;
-        let _writer = self.writer.lock();
-        self.edit_state(|state| {
-            if let Some(table) = state.table_by_id(id).map(Arc::clone) {
-                retire_missing(&table.files, &files);
-                state.put(Arc::new(table.replace(
-                    Some(files),
-                    table.frozen.clone(),
-                    Arc::clone(&table.active),
-                )));
-            }
-        });
-        Ok(())
-    }
-
-    /// The table was dropped or rewritten meanwhile: nobody wants the new files.
-    fn discard(&self, compacted: &Compacted) -> Result<()> {
-        for info in &compacted.files {
-            self.storage.remove(&layout::sst(info.file))?;
-            self.storage.remove(&layout::sum(info.file))?;
-        }
-        Ok(())
     }
 }
 
@@ -285,17 +234,8 @@ pub(super) fn key_spec(table: &TableDef) -> Result<Option<KeySpec>> {
     Ok(Some(KeySpec { columns: table.primary_key.clone(), codec: Arc::new(table.key_codec()?.clone()) }))
 }
 
-fn shape(table: &TableState, file: &TableFile) -> FileShape {
-    let settled = table.oldest_unflushed().is_none_or(|oldest| file.max_seq() < oldest);
-    FileShape { bytes: file.bytes(), rows: file.info().rows, dead: file.dead_rows(), settled }
-}
-
-fn holds_all(table: &TableState, compacted: &Compacted) -> bool {
-    compacted.inputs.iter().all(|input| table.files.iter().any(|file| file.id() == input.id()))
-}
-
 /// Files without a live row are left out of the next version.
-fn drop_dead(files: Vec<Arc<TableFile>>) -> Vec<Arc<TableFile>> {
+pub(super) fn drop_dead(files: Vec<Arc<TableFile>>) -> Vec<Arc<TableFile>> {
     files.into_iter().filter(|file| file.live_rows() > 0).collect()
 }
 
@@ -321,6 +261,7 @@ pub(super) fn record_files(
             sst: file.info().clone(),
             dead: file.dead_rows(),
             deletes: file.stored_deletes().map(|info| info.file),
+            level: file.level(),
         })
         .collect();
     Ok(())

@@ -38,6 +38,9 @@ pub struct Manifest {
     pub wal_start: Option<FileId>,
     /// Where the log ended when the database was closed cleanly.
     pub wal_sealed: Option<WalEnd>,
+    /// The latest time by which rows of a table expired, in milliseconds since 1970.
+    #[serde(default)]
+    pub clock: i64,
     /// Names of the schemas.
     pub schemas: Vec<String>,
     /// The tables.
@@ -66,6 +69,9 @@ pub struct FileRecord {
     pub dead: u64,
     /// The file that holds its deletion bitmap.
     pub deletes: Option<FileId>,
+    /// Its level of compaction.
+    #[serde(default)]
+    pub level: u8,
 }
 
 /// What CURRENT says.
@@ -89,6 +95,7 @@ impl Manifest {
             flushed_seq: SeqNo(0),
             wal_start: None,
             wal_sealed: None,
+            clock: 0,
             schemas: vec![crate::format::table::PUBLIC_SCHEMA.to_owned()],
             tables: Vec::new(),
             deletes: Vec::new(),

@@ -9,11 +9,15 @@ use parking_lot::{Condvar, Mutex};
 use super::core::{Core, Live, Writer};
 use super::follow::Follower;
 use super::group::CommitQueue;
+use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recovery::{Recovered, log_files, recover, remove_orphans};
-use crate::common::{ClosedReason, DatabaseId, Epoch, Error, FileId, Options, Result};
+use crate::common::{
+    ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result,
+};
 use crate::format::layout;
 use crate::io::{LockGuard, Storage};
+use crate::lsm::compaction::Pace;
 use crate::lsm::{FileNumbers, Published, State};
 use crate::wal::read_header;
 
@@ -99,7 +103,9 @@ fn check_ours(storage: &dyn Storage) -> Result<()> {
     if names.iter().any(|name| name == layout::CURRENT) {
         return Ok(());
     }
-    let ours = |name: &str| name == "LOCK" || layout::is_draft(name) || layout::DIRS.contains(&name);
+    let ours = |name: &str| {
+        ["LOCK", layout::RESERVE].contains(&name) || layout::is_draft(name) || layout::DIRS.contains(&name)
+    };
     match names.iter().find(|name| !ours(name)) {
         Some(other) => Err(Error::invalid(
             format!("{:?}", storage.describe()),
@@ -151,7 +157,11 @@ fn assemble(
     lock: Option<Box<dyn LockGuard>>,
 ) -> Core {
     let Stored { manifest, database, hash } = stored;
-    let published = Published::new(Arc::new(recovered.state), recovered.seq);
+    let first_log = manifest.wal_start.or(recovered.wal.as_ref().map(|wal| wal.end().file));
+    let clock = Arc::new(MonotoneClock::new(Arc::clone(&options.clock), manifest.clock));
+    let state = State { clock, ..recovered.state };
+    let published = Published::new(Arc::new(state), recovered.seq);
+    let pace = Pace::new(options.compaction_bytes_per_second);
     Core {
         storage,
         options,
@@ -162,9 +172,13 @@ fn assemble(
         recent: Default::default(),
         follower: Mutex::default(),
         queue: CommitQueue::default(),
-        writer: Mutex::new(Writer { wal: recovered.wal, previous: None, seq: recovered.seq }),
+        writer: Mutex::new(Writer { wal: recovered.wal, previous: None, first_log, seq: recovered.seq }),
         maintenance: Mutex::new(Live { manifest, hash: Some(hash) }),
         work: (Mutex::new(()), Condvar::new()),
+        figures: Figures::default(),
+        jobs: Jobs::default(),
+        pace,
+        reserve: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         poisoned: AtomicBool::new(false),
         fenced: AtomicBool::new(false),

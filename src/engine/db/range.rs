@@ -1,6 +1,7 @@
 //! Range reads: rows in key order, upwards or downwards, as of a snapshot.
 
 use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
 
 use super::view::TableView;
 use crate::common::Result;
@@ -17,7 +18,9 @@ const ROWS_MAX: usize = 8192;
 pub struct RangeScan {
     /// Pins files and memtables.
     view: TableView,
+    /// Those asked for, then perhaps the one that rows expire by.
     columns: Vec<usize>,
+    asked: usize,
     ordered: Option<Ordered>,
     left: usize,
     rows: usize,
@@ -42,20 +45,38 @@ impl TableView {
             reads.range(self.def(), range);
         }
         let ordered = Ordered::open(&self.inner.table, &self.inner.limits, range, reverse)?;
-        let columns = projection.map_or_else(|| (0..self.def().columns.len()).collect(), <[usize]>::to_vec);
+        let mut columns: Vec<usize> =
+            projection.map_or_else(|| (0..self.def().columns.len()).collect(), <[usize]>::to_vec);
+        let asked = columns.len();
+        columns.extend(self.expiry.iter().map(|expiry| expiry.column));
         let left = limit.unwrap_or(usize::MAX);
-        Ok(RangeScan { view: self.clone(), columns, ordered: Some(ordered), left, rows: FIRST_ROWS })
+        Ok(RangeScan { view: self.clone(), columns, asked, ordered: Some(ordered), left, rows: FIRST_ROWS })
     }
 }
 
 impl RangeScan {
     fn read(&mut self) -> Result<Option<RecordBatch>> {
-        let rows = self.rows.min(self.left);
-        let Some(ordered) = self.ordered.as_mut().filter(|_| rows > 0) else { return Ok(None) };
-        let batch = ordered.next_batch(rows, Gather::new(self.view.def(), &self.columns))?;
-        self.left -= batch.num_rows();
-        self.rows = (self.rows * 2).min(ROWS_MAX);
-        Ok((batch.num_rows() > 0).then_some(batch))
+        loop {
+            let rows = self.rows.min(self.left);
+            let Some(ordered) = self.ordered.as_mut().filter(|_| rows > 0) else { return Ok(None) };
+            let batch = ordered.next_batch(rows, Gather::new(self.view.def(), &self.columns))?;
+            self.rows = (self.rows * 2).min(ROWS_MAX);
+            if batch.num_rows() == 0 {
+                return Ok(None);
+            }
+            let batch = self.unexpired(batch)?;
+            self.left -= batch.num_rows();
+            if batch.num_rows() > 0 {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    fn unexpired(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let Some(expiry) = &self.view.expiry else { return Ok(batch) };
+        let live = filter_record_batch(&batch, &expiry.live(batch.column(self.asked))?)?;
+        let asked: Vec<usize> = (0..self.asked).collect();
+        Ok(live.project(&asked)?)
     }
 }
 

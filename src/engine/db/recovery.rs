@@ -95,14 +95,11 @@ pub(super) fn open_files(
         files.push(match known {
             Some(known) if known.stored_deletes() == stored.as_ref() => Arc::clone(known),
             Some(known) => Arc::new(known.with_stored_deletes(stored, file.dead)),
-            None => Arc::new(TableFile::with_stored(
-                Arc::clone(storage),
-                database,
-                file.sst.clone(),
-                key.clone(),
-                stored,
-                file.dead,
-            )),
+            None => {
+                let (storage, sst) = (Arc::clone(storage), file.sst.clone());
+                let opened = TableFile::with_stored(storage, database, sst, key.clone(), stored, file.dead);
+                Arc::new(opened.at_level(file.level))
+            }
         });
     }
     Ok(files)

@@ -59,17 +59,15 @@ fn local(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
 
 /// Handles that share an engine share its settings.
 fn check_same(path: &Path, wanted: &Options, has: &Options) -> Result<()> {
-    // Whether it was to be created no longer matters.
-    let wanted = Options { create: has.create, ..wanted.clone() };
-    if wanted == *has {
+    // Whether it was to be created no longer matters, and of two clocks the first one counts.
+    let wanted = Options { create: has.create, clock: Arc::clone(&has.clock), ..wanted.clone() };
+    let differing = differing(&wanted, has);
+    if differing.is_empty() {
         return Ok(());
     }
     Err(Error::invalid(
         format!("settings of database {:?}", path.display().to_string()),
-        format!(
-            "this process has it open with another {}; use the same, or close it first",
-            differing(&wanted, has)
-        ),
+        format!("this process has it open with another {differing}; use the same, or close it first"),
     ))
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use arrow::array::BinaryArray;
 use arrow::buffer::Buffer;
 
-use super::appender::live_keys_in;
+use super::appended::live_keys_in;
 use super::batch::{encode_keys, row_id_batch};
 use super::commit::row_ids;
 use super::conform::key_schema;

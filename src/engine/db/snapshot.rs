@@ -17,6 +17,8 @@ pub struct Snapshot {
     published: Arc<Published>,
     /// The last commit that was visible when it was taken.
     seq: SeqNo,
+    /// The time it was taken: rows that had expired by then are not seen.
+    time: i64,
     /// The newest write of the transaction it belongs to.
     own: SeqNo,
     /// Where a serializable transaction notes what is read.
@@ -27,13 +29,24 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn new(published: Arc<Published>) -> Self {
-        Self::within(published, SeqNo(0), None)
+        let time = published.state.clock.now();
+        Self::within(published, time, SeqNo(0), None)
     }
 
-    /// What a transaction sees, up to its own write `own`.
-    pub(super) fn within(published: Arc<Published>, own: SeqNo, reads: Option<Arc<Reads>>) -> Self {
+    /// What a transaction that began at `time` sees, up to its own write `own`.
+    pub(super) fn within(
+        published: Arc<Published>,
+        time: i64,
+        own: SeqNo,
+        reads: Option<Arc<Reads>>,
+    ) -> Self {
         let seq = published.seq();
-        Self { published, seq, own, reads, pid: std::process::id() }
+        Self { published, seq, time, own, reads, pid: std::process::id() }
+    }
+
+    /// The moment by which rows have expired in it, in milliseconds since 1970.
+    pub(super) fn time(&self) -> i64 {
+        self.time
     }
 
     /// The last commit it sees; of a transaction's snapshot, the one that the transaction began at.
@@ -64,7 +77,7 @@ impl Snapshot {
         }
         let table = Arc::clone(self.published.state.table(name)?);
         let seq = if table.is_overlay() { self.own } else { self.seq };
-        Ok(TableView::new(table, seq).tracked(self.reads.clone()))
+        Ok(TableView::new(table, seq).at(self.time).tracked(self.reads.clone()))
     }
 
     pub(super) fn published(&self) -> &Arc<Published> {

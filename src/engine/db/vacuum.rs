@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::core::Core;
 use crate::common::Result;
 use crate::format::layout;
-use crate::lsm::TableFile;
 
 /// What a vacuum came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -15,7 +14,7 @@ pub struct VacuumReport {
     pub bytes_before: u64,
     /// Bytes on disk after it.
     pub bytes_after: u64,
-    /// Files that were rewritten without their deleted rows.
+    /// Files with deleted rows that were rewritten without them.
     pub rewritten: u64,
 }
 
@@ -28,7 +27,7 @@ impl VacuumReport {
 }
 
 impl Core {
-    /// Flushes, and rewrites every file that holds a deleted row.
+    /// Flushes, and rewrites the tables of which a file holds a deleted row.
     pub(super) fn vacuum(&self) -> Result<VacuumReport> {
         self.check_writable()?;
         let bytes_before = self.bytes_on_disk()?;
@@ -37,10 +36,11 @@ impl Core {
         let mut rewritten = 0;
         let state = Arc::clone(&self.published.load().state);
         for table in state.tables.values() {
-            let holed: Vec<Arc<TableFile>> =
-                table.files.iter().filter(|file| file.dead_rows() > 0).map(Arc::clone).collect();
-            rewritten += holed.len() as u64;
-            self.compact_files_of(table, holed)?;
+            let holed = table.files.iter().filter(|file| file.dead_rows() > 0).count() as u64;
+            rewritten += holed;
+            if holed > 0 {
+                self.compact_table(table.def.id)?;
+            }
         }
         drop(state);
         Ok(VacuumReport { bytes_before, bytes_after: self.bytes_on_disk()?, rewritten })

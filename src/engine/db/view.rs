@@ -1,15 +1,17 @@
 //! One table as of a snapshot: what it is, and the parts of a scan. Reads by key stand in `get` and `range`.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
+use roaring::RoaringBitmap;
 
 use super::scan::ScanPart;
 use super::transaction::Reads;
 use crate::common::{Result, SeqNo};
 use crate::format::key::KeyCodec;
 use crate::format::table::TableDef;
-use crate::lsm::{KeyRange, Masks, TableState};
+use crate::lsm::{Expiry, KeyRange, Masks, TableState};
 
 /// A table that does not change.
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub struct TableView {
     pub(super) reads: Option<Arc<Reads>>,
     /// The keys that scans are asked for.
     range: KeyRange,
+    /// Which rows have expired.
+    pub(super) expiry: Option<Expiry>,
 }
 
 #[derive(Debug)]
@@ -33,7 +37,13 @@ impl TableView {
     pub(super) fn new(table: Arc<TableState>, seq: SeqNo) -> Self {
         let limits = table.limits(seq);
         let inner = Inner { table, seq, limits, masks: OnceLock::new() };
-        Self { inner: Arc::new(inner), reads: None, range: KeyRange::ALL }
+        Self { inner: Arc::new(inner), reads: None, range: KeyRange::ALL, expiry: None }
+    }
+
+    /// The same without the rows that have expired at `time`, in milliseconds since 1970.
+    pub(super) fn at(self, time: i64) -> Self {
+        let expiry = Expiry::of(self.def(), time);
+        Self { expiry, ..self }
     }
 
     /// The same, noting in `reads` what is read of it.
@@ -94,13 +104,26 @@ impl TableView {
         let table = &self.inner.table;
         let mut parts = Vec::new();
         for (file, hidden) in table.files.iter().zip(&masks.files) {
-            parts.push(ScanPart::file(Arc::clone(&table.def), Arc::clone(file), hidden)?);
+            let hidden = self.with_expired(hidden, |expiry| expiry.in_file(&table.def, file))?;
+            parts.push(ScanPart::file(Arc::clone(&table.def), Arc::clone(file), &hidden)?);
         }
         for ((memtable, &limit), hidden) in table.memtables().zip(&self.inner.limits).zip(&masks.memtables) {
-            parts.extend(ScanPart::memtable(Arc::clone(&table.def), memtable, limit, hidden)?);
+            let hidden = self.with_expired(hidden, |expiry| expiry.in_memtable(memtable, limit))?;
+            parts.extend(ScanPart::memtable(Arc::clone(&table.def), memtable, limit, &hidden)?);
         }
         parts.retain(|part| part.rows() > 0);
         Ok(parts)
+    }
+
+    fn with_expired<'a>(
+        &self,
+        hidden: &'a RoaringBitmap,
+        expired: impl FnOnce(&Expiry) -> Result<RoaringBitmap>,
+    ) -> Result<Cow<'a, RoaringBitmap>> {
+        Ok(match &self.expiry {
+            Some(expiry) => Cow::Owned(hidden | expired(expiry)?),
+            None => Cow::Borrowed(hidden),
+        })
     }
 
     pub(super) fn note_key(&self, key: &[u8]) {

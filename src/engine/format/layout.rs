@@ -12,6 +12,8 @@ pub const DEL_DIR: &str = "del";
 pub const INDEX_DIR: &str = "idx";
 /// Folder of the manifests.
 pub const MANIFEST_DIR: &str = "manifest";
+/// Space kept aside for when the disk is full; holds nothing.
+pub const RESERVE: &str = "RESERVE";
 /// The file that names the live manifest.
 pub const CURRENT: &str = "CURRENT";
 /// Every folder of a database.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ipc_text;
 use super::key::KeyCodec;
+pub use super::table_options::{CompactionStyle, OptionTexts, TableOptions, Ttl};
 use crate::common::{ColumnId, Error, Result, TableId};
 
 /// Field metadata that marks a FixedSizeList column as a vector: finite numbers only.
@@ -129,6 +130,9 @@ pub struct TableDef {
     pub primary_key: Vec<ColumnId>,
     /// The id the next new column gets.
     pub next_column: ColumnId,
+    /// How its files are merged, and how long its rows live.
+    #[serde(default)]
+    pub options: TableOptions,
     #[serde(skip)]
     derived: Derived,
 }
@@ -146,7 +150,8 @@ impl TableDef {
     #[must_use]
     pub fn new(id: TableId, name: TableName, columns: Vec<ColumnDef>, primary_key: Vec<ColumnId>) -> Self {
         let next_column = columns.iter().map(|column| column.id.next()).max().unwrap_or_default();
-        Self { id, name, version: 0, columns, primary_key, next_column, derived: Derived::default() }.derive()
+        let (options, derived) = (TableOptions::default(), Derived::default());
+        Self { id, name, version: 0, columns, primary_key, next_column, options, derived }.derive()
     }
 
     /// Computes again what follows from the columns; call after changing them or reading them from a file.

@@ -18,6 +18,8 @@ use super::aligned::AlignedBytes;
 use super::{FileReader, FileWriter, Stamp};
 use crate::common::{ClosedReason, Error, Result};
 
+const APPEND: &str = "append to";
+
 /// A file being appended to.
 #[derive(Debug)]
 pub(crate) struct LocalWriter {
@@ -27,11 +29,13 @@ pub(crate) struct LocalWriter {
     /// Bytes the file has room for, when more than `len`.
     room: u64,
     failed: bool,
+    /// An append found no space: no more appends, but a sync is as good as before.
+    full: bool,
 }
 
 impl LocalWriter {
     pub(crate) fn new(file: File, path: &str) -> Self {
-        Self { file, path: path.to_owned(), len: 0, room: 0, failed: false }
+        Self { file, path: path.to_owned(), len: 0, room: 0, failed: false, full: false }
     }
 
     fn attempt(&mut self, op: &'static str, call: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
@@ -39,8 +43,10 @@ impl LocalWriter {
             return Err(Error::Closed(ClosedReason::Poisoned));
         }
         call(&mut self.file).map_err(|source| {
-            self.failed = true;
-            Error::io(op, &self.path, source)
+            let error = Error::io(op, &self.path, source);
+            let only_full = op == APPEND && error.is_out_of_space();
+            (self.full, self.failed) = (only_full, !only_full);
+            error
         })
     }
 }
@@ -55,8 +61,11 @@ impl FileWriter for LocalWriter {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.full {
+            return Err(Error::Closed(ClosedReason::Poisoned));
+        }
         // `write_all` goes on after short writes and EINTR, and takes a write of nothing for an error.
-        self.attempt("append to", |file| file.write_all(bytes))?;
+        self.attempt(APPEND, |file| file.write_all(bytes))?;
         self.len += bytes.len() as u64;
         Ok(())
     }

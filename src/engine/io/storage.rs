@@ -131,7 +131,8 @@ pub trait FileWriter: Send + Debug {
         self.len() == 0
     }
 
-    /// Appends all of `bytes`, or fails: a short or zero-length write is never passed over.
+    /// Appends all of `bytes`, or fails: a short or zero-length write is never passed over. After a failure nothing
+    /// more can be appended. When it was for want of space, what was appended before can still be synced.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
 
     /// Makes everything appended so far durable (`fdatasync`).

@@ -23,6 +23,7 @@ pub struct TableFile {
     deletes: OnceLock<Arc<RoaringBitmap>>,
     stored: Option<DeletesInfo>,
     dead: u64,
+    level: u8,
 }
 
 /// What all versions of one file share.
@@ -79,7 +80,7 @@ impl TableFile {
         if stored.is_none() {
             let _ = deletes.set(Arc::default());
         }
-        Self { handle: Arc::new(handle), deletes, stored, dead }
+        Self { handle: Arc::new(handle), deletes, stored, dead, level: 0 }
     }
 
     /// The same file with other rows deleted, not stored yet.
@@ -91,6 +92,7 @@ impl TableFile {
             deletes: OnceLock::from(Arc::new(bitmap)),
             stored: None,
             dead,
+            level: self.level,
         }
     }
 
@@ -99,14 +101,27 @@ impl TableFile {
     pub fn stored_in(&self, info: DeletesInfo) -> Self {
         let deletes =
             self.deletes.get().map_or_else(OnceLock::new, |bitmap| OnceLock::from(Arc::clone(bitmap)));
-        Self { handle: Arc::clone(&self.handle), deletes, stored: Some(info), dead: self.dead }
+        let (handle, level) = (Arc::clone(&self.handle), self.level);
+        Self { handle, deletes, stored: Some(info), dead: self.dead, level }
+    }
+
+    /// The same file at a level of the merge strategy.
+    #[must_use]
+    pub fn at_level(self, level: u8) -> Self {
+        Self { level, ..self }
+    }
+
+    /// Its level: 0 as it was flushed, higher the more often its rows were merged.
+    #[must_use]
+    pub fn level(&self) -> u8 {
+        self.level
     }
 
     /// The same file with `dead` other deleted rows, whose bitmap lies in `stored`.
     #[must_use]
     pub fn with_stored_deletes(&self, stored: Option<DeletesInfo>, dead: u64) -> Self {
         let deletes = if stored.is_none() { OnceLock::from(Arc::default()) } else { OnceLock::new() };
-        Self { handle: Arc::clone(&self.handle), deletes, stored, dead }
+        Self { handle: Arc::clone(&self.handle), deletes, stored, dead, level: self.level }
     }
 
     /// True when rows were deleted since its bitmap was stored.

@@ -9,6 +9,7 @@
 mod codes;
 pub mod columns;
 pub mod compaction;
+mod expiry;
 mod file;
 mod flush;
 mod flush_keyed;
@@ -20,11 +21,12 @@ mod ordered;
 mod output;
 mod state;
 
+pub use expiry::Expiry;
 pub use file::TableFile;
 pub use flush::{FlushOutput, flush_memtable};
 pub use gather::Gather;
 pub use key_range::KeyRange;
 pub use masks::{Masks, Target};
 pub use ordered::Ordered;
-pub use output::{FileNumbers, Output};
+pub use output::{FileNumbers, Output, remove_files};
 pub use state::{Published, State, TableState};

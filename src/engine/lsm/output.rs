@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 
+use super::codes::remove_codes;
 use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
+use crate::format::layout;
 use crate::format::row_ids::RowIdRuns;
 use crate::format::table::TableDef;
 use crate::io::Storage;
@@ -35,8 +37,7 @@ impl FileNumbers {
     }
 }
 
-/// Writes rows in key order into as many files as they need. Dropped unfinished, it leaves orphans that no manifest
-/// names.
+/// Writes rows in key order into as many files as they need. Dropped unfinished, it removes what it wrote.
 #[derive(Debug)]
 pub struct Output {
     storage: Arc<dyn Storage>,
@@ -48,6 +49,8 @@ pub struct Output {
     writer: Option<SstWriter>,
     range: (SeqNo, SeqNo),
     files: Vec<SstInfo>,
+    /// Files begun, as long as nobody took them over.
+    begun: Vec<FileId>,
 }
 
 impl Output {
@@ -70,6 +73,7 @@ impl Output {
             writer: None,
             range,
             files: Vec::new(),
+            begun: Vec::new(),
         }
     }
 
@@ -106,19 +110,40 @@ impl Output {
         if let Some(writer) = self.writer.take() {
             self.files.push(writer.finish(self.range.0, self.range.1)?);
         }
-        Ok(self.files)
+        self.begun.clear();
+        Ok(std::mem::take(&mut self.files))
     }
 
-    fn open(&self) -> Result<SstWriter> {
+    fn open(&mut self) -> Result<SstWriter> {
         let key = if self.table.is_keyed() { SstKey::Keyed } else { SstKey::RowId };
+        let file = self.numbers.take();
+        self.begun.push(file);
         let header = SstHeader {
             database: self.database,
-            file: self.numbers.take(),
+            file,
             table: self.table.id,
             schema: self.table.file_schema(),
             key,
             batch_rows: self.batch_rows,
         };
         SstWriter::create(Arc::clone(&self.storage), header)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // The space may be what was missing. A file that stays behind is an orphan, which the next opening removes.
+        self.writer = None;
+        remove_files(&*self.storage, &self.begun);
+    }
+}
+
+/// Removes the files of these numbers, which no manifest names.
+pub fn remove_files(storage: &dyn Storage, files: &[FileId]) {
+    for file in files {
+        let _ = storage.remove(&layout::sst(*file));
+        let _ = storage.remove(&layout::sum(*file));
+        let _ = storage.remove(&layout::del(*file));
+        remove_codes(storage, *file);
     }
 }

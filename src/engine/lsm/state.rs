@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::file::TableFile;
 use super::masks::MaskCache;
-use crate::common::{Error, Result, SeqNo, TableId};
+use crate::common::{Error, MonotoneClock, Result, SeqNo, TableId};
 use crate::format::table::{TableDef, TableName};
 use crate::memtable::MemTable;
 
@@ -141,6 +141,8 @@ pub struct State {
     pub schemas: BTreeSet<String>,
     /// The tables by name.
     pub tables: BTreeMap<TableName, Arc<TableState>>,
+    /// The time by which rows expire.
+    pub clock: Arc<MonotoneClock>,
 }
 
 impl State {
@@ -202,5 +204,16 @@ impl Published {
     /// it, on what is published.
     pub fn advance(&self, seq: SeqNo) {
         self.seq.store(seq.0, Ordering::Release);
+    }
+}
+
+impl Published {
+    /// The same with rows that expire by `clock`.
+    #[must_use]
+    pub fn by(mut self, clock: &Arc<MonotoneClock>) -> Self {
+        if !Arc::ptr_eq(&self.state.clock, clock) {
+            Arc::make_mut(&mut self.state).clock = Arc::clone(clock);
+        }
+        self
     }
 }

@@ -23,11 +23,13 @@ pub(super) struct SimWriter {
     inode: Inode,
     len: u64,
     failed: bool,
+    /// An append found no space: no more appends, but a sync is as good as before.
+    full: bool,
 }
 
 impl SimWriter {
     pub(super) fn new(storage: SimStorage, path: &str, inode: Inode) -> Self {
-        Self { storage, path: path.to_owned(), inode, len: 0, failed: false }
+        Self { storage, path: path.to_owned(), inode, len: 0, failed: false, full: false }
     }
 
     fn attempt(
@@ -39,7 +41,10 @@ impl SimWriter {
         if self.failed {
             return Err(Error::Closed(ClosedReason::Poisoned));
         }
-        self.storage.call(kind, (op, &self.path), effect).inspect_err(|_| self.failed = true)
+        self.storage.call(kind, (op, &self.path), effect).inspect_err(|error| {
+            let only_full = kind == CallKind::Append && error.is_out_of_space();
+            (self.full, self.failed) = (only_full, !only_full);
+        })
     }
 }
 
@@ -53,6 +58,9 @@ impl FileWriter for SimWriter {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.full {
+            return Err(Error::Closed(ClosedReason::Poisoned));
+        }
         let inode = self.inode;
         self.attempt(CallKind::Append, "append to", |machine, outcome| {
             let written = match outcome {

@@ -22,4 +22,10 @@ pub use replay::{ReplayBound, WalTail, read_header, replay};
 pub use salvage::{LogHead, LogPiece, log_head, log_pieces};
 pub use writer::WalWriter;
 
+use crate::common::{Epoch, FileId};
 use crate::format::layout::{WAL_DIR, wal as wal_path};
+
+/// What a log is called until its header is durable.
+pub(crate) fn draft_path(file: FileId, epoch: Epoch) -> String {
+    format!("{}.{epoch}.new", wal_path(file))
+}

@@ -365,13 +365,49 @@ fn recovery_of_nothing_starts_a_log() {
 }
 
 #[test]
+fn a_full_disk_takes_back_what_was_not_promised() {
+    for (error, partly) in [(FaultError::ENOSPC, false), (FaultError::EDQUOT, true)] {
+        let storage = SimStorage::new();
+        storage.inject(Fault::forever(Some(CallKind::Reserve), 1, FaultError::ENOSPC));
+        let mut writer = create(&storage, 1, None);
+        append(&mut writer, 1..=2);
+        writer.secure().unwrap();
+        let fault = Fault::once(Some(CallKind::Append), 1, error);
+        storage.inject(if partly { fault.partly() } else { fault });
+        append(&mut writer, 3..=4);
+        let message = writer.secure().unwrap_err();
+        assert!(message.is_out_of_space() && writer.is_full(), "{message}");
+        assert!(writer.append(SeqNo(3), &[]).is_err());
+        // What was promised is made durable, and the log goes on after it.
+        writer.sync().unwrap();
+        let mut next = create(&storage, 2, Some(writer.end()));
+        append(&mut next, 3..=5);
+        next.sync().unwrap();
+        for image in [storage.kill_image(), storage.crash_image(1, CrashPolicy::WORST)] {
+            assert_eq!(read_chain(&image, &[1, 2]).unwrap(), records(1..=5));
+        }
+    }
+}
+
+#[test]
+fn a_promise_that_cannot_be_kept_ends_the_writer() {
+    let storage = SimStorage::new();
+    let mut writer = create(&storage, 1, None);
+    append(&mut writer, 1..=1);
+    writer.promise();
+    storage.inject(Fault::once(Some(CallKind::Append), 1, FaultError::ENOSPC));
+    assert!(writer.flush().is_err() && !writer.is_full());
+    assert!(matches!(writer.sync(), Err(Error::Closed(ClosedReason::Poisoned))));
+}
+
+#[test]
 fn a_failed_writer_stops() {
     for kind in [CallKind::Append, CallKind::Sync] {
         let storage = SimStorage::new();
         let mut writer = create(&storage, 1, None);
         append(&mut writer, 1..=2);
         writer.sync().unwrap();
-        storage.inject(Fault::once(Some(kind), 1, FaultError::ENOSPC).partly());
+        storage.inject(Fault::once(Some(kind), 1, FaultError::EIO).partly());
         append(&mut writer, 3..=4);
         let message = writer.sync().unwrap_err().to_string();
         assert!(message.contains("\"wal/1.wal\""), "{message}");

@@ -1,12 +1,13 @@
 //! Appends to the newest log file.
 //!
 //! Records gather in memory until `flush` hands them to the system in one write; `sync` makes them durable. Room is
-//! reserved ahead of the records to be synced, so that a sync writes data alone and no new length of the file (about a
-//! third of its time on ext4).
-//! A writer that failed once takes no more calls: what the disk holds past `synced_end` is then unknown, and
+//! reserved ahead of the records, so that a sync writes data alone and no new length of the file (about a third of its
+//! time on ext4), and so that a commit knows its space before it takes effect.
+//! A record that found no space is taken back, and the file takes no more of them: the log goes on in a new file.
+//! Any other failure ends the writer: what the disk holds past `synced_end` is then unknown, and
 //! a new file that continues from there is the only way on.
 
-use super::{WAL_DIR, wal_path};
+use super::{WAL_DIR, draft_path, wal_path};
 use crate::common::{ClosedReason, Epoch, Error, Result, SeqNo};
 use crate::format::wal_header::{WAL_HEADER_LEN, WalEnd, WalHeader};
 use crate::format::wal_record::{self, RecordHeader};
@@ -33,6 +34,12 @@ pub struct WalWriter {
     /// The last end known to be durable.
     synced: WalEnd,
     last_seq: Option<SeqNo>,
+    /// After the last record handed to the system, and its commit.
+    flushed: (WalEnd, Option<SeqNo>),
+    /// After the last record that was promised its space, and its commit.
+    promised: (WalEnd, Option<SeqNo>),
+    /// There was no space for a record.
+    full: bool,
     buffer: Vec<u8>,
     /// Bytes the file has room for; `None` once the storage gave none.
     room: Option<u64>,
@@ -60,7 +67,7 @@ impl WalWriter {
         fence: Fence<'_>,
     ) -> Result<Self> {
         let path = wal_path(header.file);
-        let draft = format!("{path}.{}.new", header.epoch);
+        let draft = draft_path(header.file, header.epoch);
         storage.create_dir(WAL_DIR)?;
         storage.remove(&draft)?;
         // The rename would replace it.
@@ -87,7 +94,21 @@ impl WalWriter {
         // Nothing is durable yet; the first sync sets this right before anyone can see the file.
         let synced = WalEnd { len: 0, ..end };
         let (epoch, buffer) = (header.epoch, bytes.to_vec());
-        Self { file, path, epoch, seed, end, synced, last_seq: None, buffer, room: Some(0), failed: false }
+        Self {
+            file,
+            path,
+            epoch,
+            seed,
+            end,
+            synced,
+            last_seq: None,
+            flushed: (synced, None),
+            promised: (synced, None),
+            full: false,
+            buffer,
+            room: Some(0),
+            failed: false,
+        }
     }
 
     /// Adds the record of commit `seq`, given in parts, to the buffer.
@@ -97,6 +118,9 @@ impl WalWriter {
     /// a failure. The log is as before then.
     pub fn append(&mut self, seq: SeqNo, payload: &[&[u8]]) -> Result<()> {
         self.usable()?;
+        if self.full {
+            return Err(Error::Closed(ClosedReason::Poisoned));
+        }
         if let Some(last) = self.last_seq.filter(|last| *last >= seq) {
             return Err(Error::Internal(format!("commit {seq} is logged after commit {last}")));
         }
@@ -115,10 +139,50 @@ impl WalWriter {
         Ok(())
     }
 
+    /// Promises the records appended so far: their commits may take effect, and no later want of space takes them back.
+    pub fn promise(&mut self) {
+        self.promised = (self.end, self.last_seq);
+    }
+
+    /// Sees to the space of the records appended so far, then promises them.
+    ///
+    /// # Errors
+    /// `Io`. For want of space the records since the last promise are taken back, the writer [is full](Self::is_full),
+    /// and the log goes on in a new file.
+    pub fn secure(&mut self) -> Result<()> {
+        self.usable()?;
+        self.make_room();
+        if self.room.is_none_or(|room| room < self.end.len) {
+            self.flush_promised()?;
+            self.flush()?;
+        }
+        self.promise();
+        Ok(())
+    }
+
+    /// Hands over what has its space, so that a record without any does not take it along.
+    fn flush_promised(&mut self) -> Result<()> {
+        let len = self.promised.0.len.saturating_sub(self.flushed.0.len) as usize;
+        if len == 0 || len >= self.buffer.len() {
+            return Ok(());
+        }
+        let written = self.file.append(&self.buffer[..len]);
+        self.settle(written)?;
+        self.buffer.drain(..len);
+        self.flushed = self.promised;
+        Ok(())
+    }
+
+    /// True when a record found no space: what was promised can still be synced, and the log goes on elsewhere.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// Hands the buffer to the operating system in one write: it then survives the process.
     ///
     /// # Errors
-    /// `Io`, after which the writer takes no more calls.
+    /// `Io`, after which no more records are taken.
     pub fn flush(&mut self) -> Result<()> {
         self.usable()?;
         if self.buffer.is_empty() {
@@ -127,7 +191,18 @@ impl WalWriter {
         let written = self.file.append(&self.buffer);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT);
-        self.settle(written)
+        match written {
+            Err(error) if error.is_out_of_space() && self.promised.0.len <= self.flushed.0.len => {
+                self.full = true;
+                (self.end, self.last_seq) = self.flushed;
+                Err(self.named(error))
+            }
+            written => {
+                self.settle(written)?;
+                self.flushed = (self.end, self.last_seq);
+                Ok(())
+            }
+        }
     }
 
     /// Makes every record appended so far durable.
@@ -204,10 +279,14 @@ impl WalWriter {
     fn settle(&mut self, outcome: Result<()>) -> Result<()> {
         outcome.map_err(|error| {
             self.failed = true;
-            match error {
-                Error::Io { op, source, .. } => Error::io(op, &self.path, source),
-                other => other,
-            }
+            self.named(error)
         })
+    }
+
+    fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Io { op, source, .. } => Error::io(op, &self.path, source),
+            other => other,
+        }
     }
 }

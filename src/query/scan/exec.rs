@@ -52,6 +52,7 @@ impl ScanExec {
         let kept: usize = plan.partitions.iter().map(Vec::len).sum();
         MetricBuilder::new(&metrics).global_counter("batches_total").add(plan.batches_total);
         MetricBuilder::new(&metrics).global_counter("batches_pruned").add(plan.batches_total - kept);
+        plan.count_files(&metrics);
         Self { plan: Arc::new(plan), dynamic: vec![], fetch, metrics, properties: Arc::new(properties) }
     }
 

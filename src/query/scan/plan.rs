@@ -12,6 +12,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
 use trilith_engine::{ScanPart, TableView};
 
 use super::exec::ScanExec;
@@ -93,6 +94,28 @@ pub(crate) fn plan(state: &dyn Session, request: &Request<'_>) -> Result<Arc<dyn
     let partitions = divide(&parts, kept, state.config().target_partitions());
     let plan = ScanPlan { view: request.view.clone(), parts, partitions, batches_total, complete, columns };
     Ok(Arc::new(ScanExec::new(plan, request.limit)))
+}
+
+impl ScanPlan {
+    /// Counts files, those of which no batch is read, and the rows of the others that are masked out.
+    pub(super) fn count_files(&self, metrics: &ExecutionPlanMetricsSet) {
+        let mut read = vec![false; self.parts.len()];
+        self.partitions.iter().flatten().for_each(|unit| read[unit.part] = true);
+        let files = || self.parts.iter().zip(&read).filter(|(part, _)| part.path().is_some());
+        let stored = |part: &ScanPart| (0..part.num_batches()).map(|i| part.batch_rows(i)).sum::<usize>();
+        let masked = |part: &ScanPart| stored(part).saturating_sub(part.rows() as usize);
+        let counts = [
+            ("files_total", files().count()),
+            ("files_pruned", files().filter(|(_, read)| !**read).count()),
+            (
+                "rows_masked",
+                self.parts.iter().zip(&read).filter(|(_, read)| **read).map(|(part, _)| masked(part)).sum(),
+            ),
+        ];
+        for (name, count) in counts {
+            MetricBuilder::new(metrics).global_counter(name).add(count);
+        }
+    }
 }
 
 impl Columns {

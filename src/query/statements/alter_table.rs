@@ -1,4 +1,4 @@
-//! `ALTER TABLE`: columns come, go and change names; the table changes its name.
+//! `ALTER TABLE`: columns come, go and change names; the table changes its name and its options.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use trilith_engine::{AlterTable, TableDef, TableName};
 
 use super::context::Context;
 use super::create_table::Columns;
+use super::table_options;
 use super::target::{Target, folded, table_name};
 use crate::error::{Error, Result};
 use crate::query::types;
@@ -66,9 +67,12 @@ async fn change(
         AlterTableOperation::RenameTable {
             table_name: RenameTableNameKind::To(to) | RenameTableNameKind::As(to),
         } => Ok(Some(AlterTable::RenameTable { to: new_name(def, to)? })),
+        AlterTableOperation::SetOptionsParens { options } => {
+            Ok(Some(AlterTable::SetOptions { options: table_options::texts(options)? }))
+        }
         other => Err(Error::unsupported(
             format!("ALTER TABLE ... {other}"),
-            "use ADD COLUMN, DROP COLUMN, RENAME COLUMN a TO b or RENAME TO",
+            "use ADD COLUMN, DROP COLUMN, RENAME COLUMN a TO b, RENAME TO or SET (option = value)",
         )),
     }
 }

@@ -11,12 +11,14 @@ use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as SqlStatement;
 use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateTableOptions, Expr as SqlExpr, Query, Statement as Ast,
-    TableConstraint,
+    ColumnDef, ColumnOption, CreateTable, Expr as SqlExpr, Query, Statement as Ast, TableConstraint,
 };
-use trilith_engine::{AlterTable, Error as EngineError, IfExists, TableDef, TableName, TableSpec};
+use trilith_engine::{
+    AlterTable, Error as EngineError, IfExists, OptionTexts, TableDef, TableName, TableSpec,
+};
 
 use super::context::Context;
+use super::table_options;
 use super::target::{folded, table_name};
 use crate::error::{Error, Result};
 use crate::query::parse;
@@ -59,7 +61,6 @@ fn refuse_clauses(create: &CreateTable) -> Result<()> {
         (create.partition_by.is_some(), "PARTITION BY"),
         (create.inherits.is_some(), "INHERITS"),
         (create.location.is_some(), "LOCATION"),
-        (create.table_options != CreateTableOptions::None, "an option of CREATE TABLE"),
     ];
     match refused.into_iter().find(|(present, _)| *present) {
         Some((_, clause)) => Err(Error::unsupported(clause, "use CREATE TABLE name (columns) or AS SELECT")),
@@ -72,11 +73,13 @@ pub(super) struct Columns {
     pub fields: Vec<FieldRef>,
     pub primary_key: Vec<String>,
     pub defaults: HashMap<String, String>,
+    pub options: OptionTexts,
 }
 
 impl Columns {
     async fn of(context: &Context<'_>, create: &CreateTable) -> Result<Self> {
         let mut columns = Self::planned(context, &create.columns).await?;
+        columns.options = table_options::created(&create.table_options)?;
         for constraint in &create.constraints {
             columns.constrain(constraint)?;
         }
@@ -86,7 +89,8 @@ impl Columns {
 
     /// Columns with their types planned and their defaults checked.
     pub(super) async fn planned(context: &Context<'_>, columns: &[ColumnDef]) -> Result<Self> {
-        let mut found = Self { fields: vec![], primary_key: vec![], defaults: HashMap::new() };
+        let (defaults, options) = (HashMap::new(), OptionTexts::new());
+        let mut found = Self { fields: vec![], primary_key: vec![], defaults, options };
         for column in columns {
             found.note_options(column)?;
         }
@@ -152,7 +156,7 @@ impl Columns {
 
     fn spec(&self, name: TableName) -> TableSpec {
         let (primary_key, defaults) = (self.primary_key.clone(), self.defaults.clone());
-        TableSpec { name, schema: self.schema(), primary_key, defaults }
+        TableSpec { name, schema: self.schema(), primary_key, defaults, options: self.options.clone() }
     }
 }
 

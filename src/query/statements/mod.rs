@@ -17,6 +17,7 @@ mod insert;
 mod literals;
 mod on_conflict;
 mod settings;
+mod table_options;
 mod target;
 mod transaction;
 mod truncate;

@@ -37,5 +37,6 @@ fn spec(def: &TableDef) -> TableSpec {
         .filter_map(|column| Some((column.field.name().clone(), column.default.clone()?)))
         .collect();
     let key = def.key_columns().iter().map(|&i| def.columns[i].field.name().clone()).collect();
-    TableSpec { name: def.name.clone(), schema: def.schema(), primary_key: key, defaults }
+    let (name, options) = (def.name.clone(), def.options.texts(&def.columns));
+    TableSpec { name, schema: def.schema(), primary_key: key, defaults, options }
 }

@@ -3,8 +3,11 @@
 //! One file per table, each a function from the snapshot to one batch; nothing is stored.
 
 mod columns;
+mod compactions;
 mod files;
+mod metrics;
 mod settings;
+mod stats;
 mod tables;
 
 use std::fmt;
@@ -20,10 +23,13 @@ use super::connection::Pinned;
 type Describe = fn(&Pinned) -> Result<RecordBatch>;
 
 /// Every system table and what fills it.
-const TABLES: [(&str, Describe); 4] = [
+const TABLES: [(&str, Describe); 7] = [
     ("columns", columns::describe),
+    ("compactions", compactions::describe),
     ("files", files::describe),
+    ("metrics", metrics::describe),
     ("settings", settings::describe),
+    ("stats", stats::describe),
     ("tables", tables::describe),
 ];
 

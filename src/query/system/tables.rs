@@ -1,4 +1,4 @@
-//! `trilith.tables`: one row per table, with its exact number of rows and what it takes on disk.
+//! `trilith.tables`: one row per table, with its exact number of rows, what it takes on disk, and its options.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
         ("primary_key", text(tables.iter().map(key))),
         ("files", of_files(|(count, _)| *count)),
         ("file_bytes", of_files(|(_, bytes)| *bytes)),
+        ("options", text(tables.iter().map(options))),
     ])?)
 }
 
@@ -48,6 +49,13 @@ fn files(pinned: &Pinned) -> Result<HashMap<TableName, (u64, u64)>> {
 fn key(def: &Arc<TableDef>) -> Option<String> {
     let names: Vec<&str> = def.key_columns().iter().map(|&i| def.columns[i].field.name().as_str()).collect();
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// As `WITH (...)` takes them; null when all are at their defaults.
+fn options(def: &Arc<TableDef>) -> Option<String> {
+    let texts = def.options.texts(&def.columns);
+    let given: Vec<String> = texts.iter().map(|(name, value)| format!("{name} = '{value}'")).collect();
+    (!given.is_empty()).then(|| given.join(", "))
 }
 
 fn text(values: impl Iterator<Item = Option<String>>) -> ArrayRef {

@@ -53,6 +53,7 @@ impl Trilith {
             schema: schema(),
             primary_key: vec!["key".into()],
             defaults: Default::default(),
+            options: Default::default(),
         };
         let table = engine.create_table(&spec, IfExists::Keep)?;
         Ok(Self { engine, table })
@@ -94,7 +95,9 @@ impl Store for Trilith {
 
     fn settle(&self) -> Outcome {
         self.engine.flush()?;
-        while self.engine.maintain()? {}
+        while self.engine.maintain()? || self.engine.compactions().iter().any(|job| job.state == "running") {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         Ok(())
     }
 }

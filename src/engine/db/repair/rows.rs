@@ -134,7 +134,7 @@ impl Carrier<'_> {
         let Some(sst) = kept else { return Ok(None) };
         report.salvaged_files += 1;
         report.rows += sst.rows;
-        Ok(Some(FileRecord { sst, dead: 0, deletes: None }))
+        Ok(Some(FileRecord { sst, dead: 0, deletes: None, level: 0 }))
     }
 }
 

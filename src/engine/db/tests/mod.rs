@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod basics;
+mod compaction;
+mod disk_full;
+mod expiry;
 mod fence;
 mod follow;
 mod ordered;

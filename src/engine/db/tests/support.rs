@@ -1,13 +1,14 @@
 //! Small tables for tests.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
+use parking_lot::Mutex;
 
 use crate::testing::SimStorage;
-use crate::{Engine, IfExists, Options, Snapshot, TableDef, TableName, TableSpec, WriteBatch};
+use crate::{Clock, Engine, IfExists, Options, Snapshot, TableDef, TableName, TableSpec, WriteBatch};
 
 pub fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -52,9 +53,56 @@ pub fn keyless(engine: &Engine, name: &str) -> Arc<TableDef> {
 }
 
 fn create(engine: &Engine, name: &str, primary_key: Vec<String>) -> Arc<TableDef> {
-    let spec =
-        TableSpec { name: TableName::public(name), schema: schema(), primary_key, defaults: HashMap::new() };
+    with_options(engine, name, primary_key, &[])
+}
+
+pub fn with_options(
+    engine: &Engine,
+    name: &str,
+    primary_key: Vec<String>,
+    options: &[(&str, &str)],
+) -> Arc<TableDef> {
+    let (name, defaults) = (TableName::public(name), HashMap::new());
+    let options = options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let spec = TableSpec { name, schema: schema(), primary_key, defaults, options };
     engine.create_table(&spec, IfExists::Keep).unwrap()
+}
+
+/// A clock that does something the first time that a merge under way asks for the time: its inputs are chosen then,
+/// and nothing of them is read.
+#[derive(Default)]
+pub struct Meanwhile(Mutex<Option<Doing>>);
+
+type Doing = (Weak<Engine>, Box<dyn FnOnce(&Engine) + Send>);
+
+impl Meanwhile {
+    pub fn doing(&self, engine: &Arc<Engine>, what: impl FnOnce(&Engine) + Send + 'static) {
+        *self.0.lock() = Some((Arc::downgrade(engine), Box::new(what)));
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.0.lock().is_none()
+    }
+}
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
+}
+
+impl Clock for Meanwhile {
+    fn now_millis(&self) -> i64 {
+        let is_merging = |engine: &Weak<Engine>| {
+            let engine = engine.upgrade();
+            engine.is_some_and(|engine| engine.compactions().iter().any(|job| job.state == "running"))
+        };
+        let due = self.0.lock().take_if(|(engine, _)| is_merging(engine));
+        if let Some((Some(engine), what)) = due.map(|(engine, what)| (engine.upgrade(), what)) {
+            what(&engine);
+        }
+        10_000
+    }
 }
 
 /// Every row of a table, by id; fails on a duplicate.

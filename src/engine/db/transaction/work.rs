@@ -78,7 +78,7 @@ impl Work {
     }
 
     pub fn snapshot(&self, reads: Option<&Arc<Reads>>) -> Snapshot {
-        Snapshot::within(Arc::clone(&self.now), self.seq, reads.map(Arc::clone))
+        Snapshot::within(Arc::clone(&self.now), self.base.time(), self.seq, reads.map(Arc::clone))
     }
 
     pub fn table(&self, name: &TableName) -> Result<&Arc<TableState>> {
@@ -113,7 +113,8 @@ impl Work {
         let table = Arc::new(TableState::new(def, Vec::new(), 0));
         let mut base = State::clone(&self.base.published().state);
         base.put(Arc::clone(&table));
-        self.base = Snapshot::new(Arc::new(Published::new(Arc::new(base), self.base.seq())));
+        let base = Published::new(Arc::new(base), self.base.seq());
+        self.base = Snapshot::within(Arc::new(base), self.base.time(), SeqNo(0), None);
         self.put([table]);
     }
 
@@ -136,7 +137,7 @@ impl Work {
         for op in &batch.ops {
             let table = self.writable(&op.table)?;
             self.seq = self.seq.next();
-            push(&table, op, self.seq, reads)?;
+            push(&table, op, self.seq, self.base.time(), reads)?;
             self.check_bytes()?;
         }
         Ok(())
@@ -167,9 +168,9 @@ impl Work {
     }
 }
 
-fn push(table: &Arc<TableState>, op: &Op, seq: SeqNo, reads: Option<&Reads>) -> Result<()> {
+fn push(table: &Arc<TableState>, op: &Op, seq: SeqNo, time: i64, reads: Option<&Reads>) -> Result<()> {
     let fresh = match (op.kind, &op.keys) {
-        (OpKind::Insert, Some(keys)) => check_new(table, keys, reads)?,
+        (OpKind::Insert, Some(keys)) => check_new(table, keys, time, reads)?,
         (OpKind::Insert, None) => true,
         _ => false,
     };
@@ -184,10 +185,11 @@ fn push(table: &Arc<TableState>, op: &Op, seq: SeqNo, reads: Option<&Reads>) -> 
     table.active.push(seq, keys, op.rows.clone(), fresh)
 }
 
-/// Fails for a key that has a row; true when no memtable knows any of the keys.
-fn check_new(table: &Arc<TableState>, keys: &ChunkKeys, reads: Option<&Reads>) -> Result<bool> {
-    let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX));
-    let mut untouched = true;
+/// Fails for a key that has a row at `time`; true when no memtable knows any of the keys.
+fn check_new(table: &Arc<TableState>, keys: &ChunkKeys, time: i64, reads: Option<&Reads>) -> Result<bool> {
+    let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX)).at(time);
+    // An expired row may be under a key that counts as new.
+    let mut untouched = table.def.options.ttl.is_none();
     for i in 0..keys.len() {
         keys.with(i, |key| {
             if newest.contains(key)? {

@@ -1,51 +1,84 @@
-//! The live rows of one file, batch by batch, in a table's present columns.
+//! The live rows of a sorted run of files, batch by batch, in a table's present columns.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::{filter, filter_record_batch};
+use roaring::RoaringBitmap;
 
 use crate::common::Result;
 use crate::format::table::TableDef;
-use crate::lsm::TableFile;
 use crate::lsm::columns::{live_rows, read_columns};
+use crate::lsm::{Expiry, TableFile};
 use crate::memtable::ChunkKeys;
 use crate::sstable::SstReader;
 
-/// Reads a file's live rows in order.
+/// Reads the live rows of files that follow one another in key order, one batch in memory at a time.
 pub struct LiveRows {
     table: Arc<TableDef>,
-    file: Arc<TableFile>,
+    files: VecDeque<Arc<TableFile>>,
+    expiry: Option<Expiry>,
+    /// Rows of the first file that are not wanted.
+    dead: Option<RoaringBitmap>,
     next: usize,
 }
 
 impl LiveRows {
-    /// From the first batch on.
+    /// From the first batch of the first file on, without the rows that have expired.
     #[must_use]
-    pub fn new(table: Arc<TableDef>, file: Arc<TableFile>) -> Self {
-        Self { table, file, next: 0 }
+    pub fn new(table: Arc<TableDef>, files: Vec<Arc<TableFile>>, expiry: Option<Expiry>) -> Self {
+        Self { table, files: files.into(), expiry, dead: None, next: 0 }
     }
 
     /// The next batch that has a live row, with its keys.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When a file cannot be read.
     pub fn next_batch(&mut self) -> Result<Option<(RecordBatch, ChunkKeys)>> {
-        let reader = Arc::clone(self.file.reader()?);
-        while self.next < reader.num_batches() {
-            let i = self.next;
-            self.next += 1;
-            let all: Vec<usize> = (0..self.table.columns.len()).collect();
-            let rows = read_columns(&self.table, &reader, i, &all)?;
-            let keys = batch_keys(&self.table, &reader, i)?;
-            let Some(live) = live_rows(reader.batch_rows(i), self.file.deletes()?) else {
-                return Ok(Some((rows, keys)));
-            };
-            if live.true_count() > 0 {
-                return Ok(Some((filter_record_batch(&rows, &live)?, filter_keys(&keys, &live)?)));
+        while let Some(file) = self.files.front().map(Arc::clone) {
+            let reader = Arc::clone(file.reader()?);
+            while self.next < reader.num_batches() {
+                self.next += 1;
+                if let Some(found) = self.live_batch(&file, &reader, self.next - 1)? {
+                    return Ok(Some(found));
+                }
             }
+            self.files.pop_front();
+            (self.next, self.dead) = (0, None);
         }
         Ok(None)
+    }
+
+    fn live_batch(
+        &mut self,
+        file: &TableFile,
+        reader: &SstReader,
+        i: usize,
+    ) -> Result<Option<(RecordBatch, ChunkKeys)>> {
+        let dead = match self.dead.take() {
+            Some(dead) => dead,
+            None => self.dead_rows(file)?,
+        };
+        let live = live_rows(reader.batch_rows(i), self.dead.insert(dead));
+        if live.as_ref().is_some_and(|live| live.true_count() == 0) {
+            return Ok(None);
+        }
+        let all: Vec<usize> = (0..self.table.columns.len()).collect();
+        let rows = read_columns(&self.table, reader, i, &all)?;
+        let keys = batch_keys(&self.table, reader, i)?;
+        Ok(Some(match live {
+            None => (rows, keys),
+            Some(live) => (filter_record_batch(&rows, &live)?, filter_keys(&keys, &live)?),
+        }))
+    }
+
+    fn dead_rows(&self, file: &TableFile) -> Result<RoaringBitmap> {
+        let deletes = file.deletes()?;
+        Ok(match &self.expiry {
+            Some(expiry) => &**deletes | expiry.in_file(&self.table, file)?,
+            None => (**deletes).clone(),
+        })
     }
 }
 

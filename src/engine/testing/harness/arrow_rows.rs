@@ -72,6 +72,7 @@ pub fn spec(name: &str, table: &Table) -> TableSpec {
         schema: schema(&table.columns),
         primary_key,
         defaults: HashMap::new(),
+        options: Default::default(),
     }
 }
 

@@ -107,6 +107,7 @@ fn table(engine: &Engine, name: &str, values: DataType) -> Result<Arc<TableDef>,
         schema: Arc::new(schema),
         primary_key: vec!["k".into()],
         defaults: HashMap::new(),
+        options: Default::default(),
     };
     engine.create_table(&spec, IfExists::Keep)
 }

@@ -15,6 +15,7 @@ mod h10_checker;
 mod h10_client;
 mod h10_history;
 mod h12_parsers;
+mod h13_full;
 mod h14_syscalls;
 mod h15_limits;
 mod h15_paths;
@@ -50,7 +51,7 @@ use report::{Budget, Report};
 /// Name, entry point, floor for 60 seconds, seconds in the short run.
 type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
 
-const HARNESSES: [Harness; 12] = [
+const HARNESSES: [Harness; 13] = [
     ("h1", h1_crash::harness, 20_000, 6.0),
     ("h2", h2_faults::harness, 10_000, 6.0),
     ("h3", h3_kill::harness, 3_000, 8.0),
@@ -59,6 +60,7 @@ const HARNESSES: [Harness; 12] = [
     ("h8", h8_model::harness, 5_000, 8.0),
     ("h10", h10_history::harness, 100_000, 6.0),
     ("h12", h12_parsers::harness, 1_000_000, 6.0),
+    ("h13", h13_full::harness, 300, 6.0),
     ("h14", h14_syscalls::harness, 8_000, 6.0),
     ("h15", h15_processes::harness, 1_000, 6.0),
     ("h19", h19_repair::harness, 500, 5.0),

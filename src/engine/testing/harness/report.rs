@@ -59,6 +59,8 @@ pub struct Report {
     pub extra: Vec<(&'static str, u64)>,
     /// What failed, for people; the first few.
     pub failures: Vec<String>,
+    /// Why nothing could be tried on this machine.
+    pub skipped: Option<String>,
 }
 
 /// How a trial came out.
@@ -87,6 +89,11 @@ impl Verdict {
 }
 
 impl Report {
+    /// The report of a harness that this machine does not allow.
+    pub fn skipped(why: String) -> Self {
+        Self { skipped: Some(why), ..Self::default() }
+    }
+
     /// Counts one trial.
     pub fn count(&mut self, verdict: Verdict) {
         self.injected += 1;
@@ -135,7 +142,8 @@ impl Report {
 
     /// True when nothing failed and the floor was reached.
     pub fn passes(&self, budget: &Budget) -> bool {
-        self.lost + self.wrong + self.crash + self.hang == 0 && self.injected >= budget.floor
+        let reached = self.injected >= budget.floor || self.skipped.is_some();
+        self.lost + self.wrong + self.crash + self.hang == 0 && reached
     }
 
     /// The line.
@@ -149,6 +157,9 @@ impl Report {
         );
         let extra: Vec<String> = self.extra.iter().map(|(name, count)| format!("{name}:{count}")).collect();
         let _ = write!(line, " extra={}", extra.join(","));
+        if let Some(why) = &self.skipped {
+            let _ = write!(line, " skipped={why:?}");
+        }
         line
     }
 }

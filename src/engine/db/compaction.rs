@@ -1,0 +1,255 @@
+//! Compaction at work: asks the strategy of each table, merges outside every lock, and publishes one manifest.
+//!
+//! A merge that was cancelled, or whose table was dropped or changed meanwhile, never publishes: whether it still
+//! may is decided under the lock that publishes. Its files are removed at once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::core::Core;
+use super::jobs::{CompactionInfo, Job};
+use super::maintenance::{drop_dead, record_files, retire_missing};
+use super::manifest::Manifest;
+use crate::common::{Error, Figure, FileId, Result, SeqNo, TableId, record_duration};
+use crate::format::table::TableDef;
+use crate::lsm::compaction::{BOTTOM, Choice, Compacted, FileShape, Reason, Sizes, choose, compact_files};
+use crate::lsm::{Expiry, TableFile, TableState};
+
+/// Files that one merge reads, in full files, where a smaller choice is to be had.
+const JOB_FILES: u64 = 16;
+/// Longest sleep for the sake of the byte rate before a merge looks whether it is still wanted.
+const NAP: Duration = Duration::from_millis(20);
+
+/// A table, and those of its files to merge.
+struct Due {
+    table: Arc<TableState>,
+    inputs: Vec<Arc<TableFile>>,
+    level: u8,
+    reason: Reason,
+}
+
+impl Due {
+    fn new(table: &Arc<TableState>, choice: &Choice) -> Self {
+        let inputs = choice.inputs.iter().map(|&i| Arc::clone(&table.files[i])).collect();
+        Self { table: Arc::clone(table), inputs, level: choice.level, reason: choice.reason }
+    }
+
+    fn info(&self) -> CompactionInfo {
+        CompactionInfo {
+            id: 0,
+            table: self.table.def.name.clone(),
+            reason: self.reason.name(),
+            state: "running",
+            level: self.level,
+            files_in: self.inputs.len() as u64,
+            bytes_in: self.inputs.iter().map(|file| file.bytes()).sum(),
+            files_out: 0,
+            bytes_out: 0,
+            started: SystemTime::now(),
+            duration: Duration::ZERO,
+            error: None,
+        }
+    }
+}
+
+impl Core {
+    /// Merges files until every strategy is content. True when it did anything.
+    pub fn compact_where_due(&self) -> Result<bool> {
+        let mut worked = false;
+        while let Some(due) = self.next_compaction() {
+            worked |= self.compact_due(&due)?;
+        }
+        Ok(worked)
+    }
+
+    fn next_compaction(&self) -> Option<Due> {
+        let state = Arc::clone(&self.published.load().state);
+        state.tables.values().filter(|table| self.jobs.is_free(table.def.id)).find_map(|table| {
+            let choice = choose(table.def.options.compaction, &shapes(table, self.now()), self.sizes())?;
+            Some(Due::new(table, &choice))
+        })
+    }
+
+    fn sizes(&self) -> Sizes {
+        let file = self.options.file_bytes as u64;
+        Sizes { file, job: file * JOB_FILES }
+    }
+
+    /// Bytes of files that the strategy would merge next.
+    pub fn compaction_debt(&self, table: &TableState) -> u64 {
+        let choice = choose(table.def.options.compaction, &shapes(table, self.now()), self.sizes());
+        choice.map_or(0, |choice| choice.inputs.iter().map(|&i| table.files[i].bytes()).sum())
+    }
+
+    /// Merges all of a table's settled files into one sorted run, in place of a merge that is under way.
+    pub fn compact_table(&self, id: TableId) -> Result<()> {
+        loop {
+            let state = Arc::clone(&self.published.load().state);
+            let Some(table) = state.table_by_id(id) else { return Ok(()) };
+            let shapes = shapes(table, self.now());
+            let inputs: Vec<usize> = (0..shapes.len()).filter(|&i| shapes[i].settled).collect();
+            let is_clean = |i: &usize| shapes[*i].dead == 0 && shapes[*i].level == BOTTOM;
+            if inputs.is_empty() || (inputs.len() == 1 && inputs.iter().all(is_clean)) {
+                return Ok(());
+            }
+            let choice = Choice { inputs, level: BOTTOM, reason: Reason::Manual };
+            match self.compact_due(&Due::new(table, &choice)) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {
+                    self.jobs.cancel(Some(id));
+                    self.jobs.wait(id);
+                }
+                Err(Error::Conflict { .. }) if !self.is_unchanged(&table.def) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// False when another merge has the table, or this one, not asked for by anybody, was cancelled.
+    fn compact_due(&self, due: &Due) -> Result<bool> {
+        let Some(job) = self.jobs.start(due.table.def.id, due.info()) else { return Ok(false) };
+        let outcome = self.merge(due, &job);
+        let cancelled = job.is_cancelled();
+        if outcome.is_err() && !cancelled {
+            self.figures.add(Figure::MaintenanceFailures, 1);
+        }
+        job.end(&outcome);
+        match outcome {
+            Err(_) if cancelled && due.reason != Reason::Manual => Ok(false),
+            outcome => outcome.map(|_| true),
+        }
+    }
+
+    fn merge(&self, due: &Due, job: &Job<'_>) -> Result<u64> {
+        let min = due.inputs.iter().map(|file| file.info().min_seq).min().unwrap_or_default();
+        let max = due.inputs.iter().map(|file| file.max_seq()).max().unwrap_or_default();
+        self.may_go_on(due, job)?;
+        let start = Instant::now();
+        let mut step = |bytes| {
+            job.wrote(bytes);
+            self.may_go_on(due, job)?;
+            self.keep_pace(bytes, due, job)
+        };
+        let expiry = Expiry::of(&due.table.def, self.now());
+        let output = self.output(&due.table, (min, max));
+        let compacted = compact_files(&due.table.def, due.inputs.clone(), expiry, output, &mut step)?;
+        let bytes_out = compacted.files.iter().map(|info| info.data_len + info.sum_len).sum();
+        let written: Vec<FileId> = compacted.files.iter().map(|info| info.file).collect();
+        self.store_codes(&due.table.def, &compacted.files);
+        let published = self.publish_compacted(due, job, compacted);
+        if published.is_err() {
+            self.forget_files(&written);
+        } else {
+            self.note_compacted(due, bytes_out, start.elapsed());
+        }
+        published
+    }
+
+    fn note_compacted(&self, due: &Due, bytes_out: u64, took: Duration) {
+        let bytes_in = due.inputs.iter().map(|file| file.bytes()).sum();
+        self.figures.add(Figure::Compactions, 1);
+        self.figures.add(Figure::CompactedBytesIn, bytes_in);
+        self.figures.add(Figure::CompactedBytesOut, bytes_out);
+        record_duration("trilith_compaction_seconds", took);
+        let (table, reason) = (&due.table.def.name, due.reason.name());
+        tracing::debug!(%table, reason, bytes_in, bytes_out, ?took, "compacted");
+    }
+
+    /// Fails when nobody wants the result any more.
+    fn may_go_on(&self, due: &Due, job: &Job<'_>) -> Result<()> {
+        self.check_writable()?;
+        if !self.is_unchanged(&due.table.def) {
+            self.jobs.cancel(Some(due.table.def.id));
+        }
+        if job.is_cancelled() {
+            return Err(Error::Conflict { table: due.table.def.name.to_string() });
+        }
+        Ok(())
+    }
+
+    /// True while there is such a table, with the same columns and the same rows that expire.
+    fn is_unchanged(&self, def: &TableDef) -> bool {
+        let same = |now: &TableDef| now.version == def.version && now.options.ttl == def.options.ttl;
+        self.published.load().state.table_by_id(def.id).is_some_and(|table| same(&table.def))
+    }
+
+    fn keep_pace(&self, bytes: u64, due: &Due, job: &Job<'_>) -> Result<()> {
+        let now = Instant::now();
+        let until = now + self.pace.admit(bytes, now);
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            std::thread::sleep(left.min(NAP));
+            self.may_go_on(due, job)?;
+        }
+        Ok(())
+    }
+
+    fn publish_compacted(&self, due: &Due, job: &Job<'_>, mut compacted: Compacted) -> Result<u64> {
+        let id = due.table.def.id;
+        let mut outputs = self.open_files(&due.table.def, compacted.files.clone())?;
+        let before = Arc::clone(&self.published.load().state);
+        if let Some(table) = before.table_by_id(id) {
+            compacted.catch_up(&table.files, &outputs)?;
+        }
+        let mut live = self.maintenance.lock();
+        let state = Arc::clone(&self.published.load().state);
+        self.may_go_on(due, job)?;
+        let Some(table) = state.table_by_id(id) else {
+            return Err(Error::Conflict { table: due.table.def.name.to_string() });
+        };
+        compacted.catch_up(&table.files, &outputs)?;
+        for (file, deleted) in outputs.iter_mut().zip(compacted.deleted()) {
+            *file = Arc::new(file.with_bitmap(deleted.clone()).at_level(due.level));
+        }
+        let stored = self.store_bitmaps(outputs.iter_mut())?;
+        let inputs = compacted.input_ids();
+        let mut files: Vec<Arc<TableFile>> =
+            table.files.iter().filter(|file| !inputs.contains(&file.id())).map(Arc::clone).collect();
+        let written = outputs.len() as u64;
+        files.extend(drop_dead(outputs.clone()));
+        let record = |manifest: &mut Manifest| {
+            manifest.deletes.extend(stored);
+            let next_row_id = manifest.table_mut(id)?.next_row_id;
+            record_files(manifest, id, &files, next_row_id)
+        };
+        let recorded = self.sync_files().and_then(|()| self.edit_manifest(&mut live, record));
+        recorded
+            .inspect_err(|_| self.forget_files(&stored.iter().map(|info| info.file).collect::<Vec<_>>()))?;
+        // Of these nothing is left to read.
+        retire_missing(&outputs, &files);
+        self.swap_compacted(id, files);
+        Ok(written)
+    }
+
+    fn swap_compacted(&self, id: TableId, files: Vec<Arc<TableFile>>) {
+        let _writer = self.writer.lock();
+        self.edit_state(|state| {
+            if let Some(table) = state.table_by_id(id).map(Arc::clone) {
+                retire_missing(&table.files, &files);
+                let (frozen, active) = (table.frozen.clone(), Arc::clone(&table.active));
+                state.put(Arc::new(table.replace(Some(files), frozen, active)));
+            }
+        });
+    }
+}
+
+/// What the strategies know of a table's files.
+fn shapes(table: &TableState, now: i64) -> Vec<FileShape<'_>> {
+    let (oldest, expiry) = (table.oldest_unflushed(), Expiry::of(&table.def, now));
+    table.files.iter().map(|file| shape(file, oldest, expiry)).collect()
+}
+
+fn shape(file: &TableFile, oldest_unflushed: Option<SeqNo>, expiry: Option<Expiry>) -> FileShape<'_> {
+    // A file that cannot be read is for its readers to report.
+    let expired = expiry.and_then(|expiry| expiry.count_in_file(file).ok()).unwrap_or(0);
+    FileShape {
+        bytes: file.bytes(),
+        rows: file.info().rows,
+        // Some of the expired rows may be deleted too: the greater count is sure.
+        dead: file.dead_rows().max(expired),
+        settled: oldest_unflushed.is_none_or(|oldest| file.max_seq() < oldest),
+        level: file.level(),
+        min_key: &file.info().min_key,
+        max_key: &file.info().max_key,
+        max_seq: file.max_seq(),
+    }
+}

@@ -53,6 +53,25 @@ impl CodeCache {
         Ok(codes)
     }
 
+    /// Verifies what is stored; a file that is not there is no fault.
+    pub(super) fn check(
+        &self,
+        storage: &dyn Storage,
+        database: DatabaseId,
+        reader: &SstReader,
+        found: &mut dyn FnMut(&str, Result<u64>),
+    ) -> Result<()> {
+        let present = storage.list(layout::INDEX_DIR)?;
+        for source in reader.column_ids().filter_map(|column| source(database, reader, column)) {
+            let path = layout::codes(source.file, source.column);
+            if present.iter().any(|name| path.ends_with(&format!("/{name}"))) {
+                let length = || Ok(storage.open(&path)?.len());
+                found(&path, open(storage, source).and_then(|_| length()));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes and stores the codes of all columns that have such.
     pub(super) fn store(
         &self,

@@ -207,6 +207,15 @@ impl TableFile {
         codes.store(&**storage, *database, self.reader()?)
     }
 
+    /// Verifies the stored codes of all columns; `found` hears of each file, and of its length if it is whole.
+    ///
+    /// # Errors
+    /// When the file itself cannot be read.
+    pub fn check_codes(&self, found: &mut dyn FnMut(&str, Result<u64>)) -> Result<()> {
+        let Handle { storage, database, codes, .. } = &*self.handle;
+        codes.check(&**storage, *database, self.reader()?, found)
+    }
+
     /// The deleted rows.
     ///
     /// # Errors

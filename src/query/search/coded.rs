@@ -8,11 +8,12 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use datafusion::arrow::array::BooleanBufferBuilder;
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::error::Result;
 use datafusion::physical_plan::metrics::Count;
 use trilith_engine::index::{Code, CodedQuery, CodedRows, Side, VectorCodes};
-use trilith_udfs::kernels::TopK;
+use trilith_udfs::kernels::{TopK, within};
 use trilith_udfs::vector::VectorQuery;
 
 use crate::query::scan::{ScanPlan, Unit};
@@ -76,56 +77,59 @@ impl Coded {
         }
         let known = threshold.min(f64::from_bits(self.bound.load(Ordering::Relaxed)));
         let most = (known < f64::INFINITY).then(|| self.query.key(known));
-        let selected = selected.unwrap_or_else(|| BooleanBuffer::new_set(rows.len()));
-        Ok(Some(match self.by_signs {
-            true => self.by_signs(&codes, rows, &selected, most),
-            false => self.by_bytes(&codes, rows, &selected, most),
-        }))
+        let (count, selected) = (rows.len(), selected.as_ref());
+        let near = match self.by_signs {
+            true => self.by_signs(&codes, rows, selected, most),
+            false => self.by_bytes(&codes, rows, selected, most),
+        };
+        Ok(Some(bitmap(count, &near)))
     }
 
     fn by_bytes(
         &self,
         codes: &VectorCodes,
         rows: Range<usize>,
-        selected: &BooleanBuffer,
+        selected: Option<&BooleanBuffer>,
         most: Option<f32>,
-    ) -> BooleanBuffer {
+    ) -> Vec<usize> {
         self.codes_compared.add(rows.len());
         let integers = self.query.compare(codes, rows.clone(), Code::Bytes);
         let bounds = |side| self.query.bounds(codes, rows.clone(), &integers, Code::Bytes, side);
-        let most = most.unwrap_or_else(|| {
-            let upper = bounds(Side::Upper);
-            self.least(selected.set_indices().map(|row| (row, upper[row]))).threshold() as f32
-        });
-        &within(&bounds(Side::Lower), most) & selected
+        let most = most.unwrap_or_else(|| self.least_of(&bounds(Side::Upper), selected).threshold() as f32);
+        near(&bounds(Side::Lower), most, selected)
     }
 
     fn by_signs(
         &self,
         codes: &VectorCodes,
         rows: Range<usize>,
-        selected: &BooleanBuffer,
+        selected: Option<&BooleanBuffer>,
         most: Option<f32>,
-    ) -> BooleanBuffer {
+    ) -> Vec<usize> {
         self.signs_compared.add(rows.len());
         let integers = self.query.compare(codes, rows.clone(), Code::Signs);
         let lower = self.query.bounds(codes, rows.clone(), &integers, Code::Signs, Side::Lower);
         let of_row = |row: usize, side| self.query.bound(codes, rows.start + row, side);
         let most = most.unwrap_or_else(|| {
             // Those that look nearest are looked at more closely: none of the nearest is farther than all of them.
-            let first = self.least(selected.set_indices().map(|row| (row, lower[row]))).into_sorted();
+            let first = self.least_of(&lower, selected).into_sorted();
             self.codes_compared.add(first.len());
             let closer = first.iter().map(|near| (near.id as usize, of_row(near.id as usize, Side::Upper)));
             self.least(closer).threshold() as f32
         });
-        let near = &within(&lower, most) & selected;
-        self.codes_compared.add(near.count_set_bits());
-        let mut kept = vec![false; rows.len()];
-        for row in near.set_indices() {
-            let bound = of_row(row, Side::Lower);
-            kept[row] = bound.is_nan() || bound <= most;
-        }
-        kept.into()
+        let mut near = near(&lower, most, selected);
+        self.codes_compared.add(near.len());
+        near.retain(|row| {
+            let bound = of_row(*row, Side::Lower);
+            bound.is_nan() || bound <= most
+        });
+        near
+    }
+
+    /// The `k` least of the keys of selected rows.
+    fn least_of(&self, keys: &[f32], selected: Option<&BooleanBuffer>) -> TopK {
+        let keys = keys.iter().copied().enumerate();
+        self.least(keys.filter(|(row, _)| selected.is_none_or(|selected| selected.value(*row))))
     }
 
     /// The `k` least of these keys.
@@ -136,9 +140,20 @@ impl Coded {
     }
 }
 
-/// Rows whose bound is not beyond `most`. A bound that is no number rules nothing out.
-fn within(bounds: &[f32], most: f32) -> BooleanBuffer {
-    BooleanBuffer::collect_bool(bounds.len(), |row| bounds[row].is_nan() || bounds[row] <= most)
+/// The selected rows whose bound is not beyond `most`.
+fn near(bounds: &[f32], most: f32, selected: Option<&BooleanBuffer>) -> Vec<usize> {
+    let mut rows = within(bounds, most);
+    if let Some(selected) = selected {
+        rows.retain(|row| selected.value(*row));
+    }
+    rows
+}
+
+fn bitmap(count: usize, rows: &[usize]) -> BooleanBuffer {
+    let mut bits = BooleanBufferBuilder::new(count);
+    bits.append_n(count, false);
+    rows.iter().for_each(|row| bits.set_bit(*row, true));
+    bits.finish()
 }
 
 #[cfg(test)]

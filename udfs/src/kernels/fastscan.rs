@@ -17,8 +17,8 @@ pub const SIGN_BLOCK: usize = 32;
 /// Components whose signs are looked up at once.
 const GROUP: usize = 4;
 const PATTERNS: usize = 1 << GROUP;
-/// Groups whose bytes add up in 16 bits, in each of at least two lanes.
-const RUN: usize = 512;
+/// Groups whose bytes add up in 16 bits.
+const RUN: usize = 256;
 
 /// Bytes of a block of codes of `padded` components.
 #[must_use]
@@ -117,12 +117,22 @@ fn portable(tables: &[u8], bytes: &[u8], out: &mut [i32; SIGN_BLOCK]) {
 
 /// Adds sums of even and of odd bytes, as the vector kernels keep them, to those of their codes.
 #[cfg(target_arch = "x86_64")]
-fn spread(even: &[u16], odd: &[u16], first: usize, out: &mut [i32; SIGN_BLOCK]) {
-    for (at, (even, odd)) in even.iter().zip(odd).enumerate() {
-        let slot = first + 2 * (at % 8);
-        // The even sums were kept in 16 bits together with 256 times the odd ones.
-        out[slot] += i32::from(even.wrapping_sub(odd << 8));
-        out[slot + 1] += i32::from(*odd);
+#[inline(always)]
+fn spread(even: &[u16], odd: &[u16], out: &mut [i32]) {
+    let (mut evens, mut odds) = ([0_u16; 8], [0_u16; 8]);
+    let (even, _) = even.as_chunks::<8>();
+    let (odd, _) = odd.as_chunks::<8>();
+    for (even, odd) in even.iter().zip(odd) {
+        for at in 0..8 {
+            // The even sums were kept in 16 bits together with 256 times the odd ones.
+            evens[at] = evens[at].wrapping_add(even[at].wrapping_sub(odd[at] << 8));
+            odds[at] = odds[at].wrapping_add(odd[at]);
+        }
+    }
+    let (pairs, _) = out.as_chunks_mut::<2>();
+    for (pair, (even, odd)) in pairs.iter_mut().zip(evens.iter().zip(&odds)) {
+        pair[0] += i32::from(*even);
+        pair[1] += i32::from(*odd);
     }
 }
 
@@ -150,8 +160,8 @@ macro_rules! look_up_kernel {
             }
             // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
             let sums = unsafe { std::mem::transmute::<[$lane; 4], [[u16; $words]; 4]>(sums) };
-            spread(&sums[0], &sums[1], 0, out);
-            spread(&sums[2], &sums[3], PATTERNS, out);
+            spread(&sums[0], &sums[1], &mut out[..PATTERNS]);
+            spread(&sums[2], &sums[3], &mut out[PATTERNS..]);
         }
     };
 }

@@ -36,6 +36,6 @@ pub use element::Element;
 pub use fastscan::{SIGN_BLOCK, SignTables, set_signs, sign_block_bytes};
 pub use metric::{Metric, UnknownMetric};
 pub use norm::{normalize, squared_norm};
-pub use quantize::{CodeBounds, Side, quantize, quantize_query};
+pub use quantize::{CodeBounds, Side, quantize, quantize_query, within};
 pub use rotation::{LANES_PER_CODE, Rotation};
 pub use topk::{Neighbor, TopK};

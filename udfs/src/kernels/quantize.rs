@@ -131,6 +131,28 @@ impl CodeBounds<'_> {
 }
 
 widened! {
+    /// Adds each row whose bound is not beyond `most`. A bound that is no number rules nothing out.
+    fn each_within(bounds: &[f32], most: f32, rows: &mut Vec<usize>) {
+        const LANES: usize = 32;
+        for (chunk, bounds) in bounds.chunks(LANES).enumerate() {
+            let beyond: usize = bounds.iter().map(|bound| usize::from(*bound > most)).sum();
+            if beyond < bounds.len() {
+                let first = chunk * LANES;
+                rows.extend((0..bounds.len()).filter(|at| bounds[*at].is_nan() || bounds[*at] <= most).map(|at| first + at));
+            }
+        }
+    }
+}
+
+/// The rows whose lower bound is not beyond `most`, in their order. A bound that is no number rules nothing out.
+#[must_use]
+pub fn within(bounds: &[f32], most: f32) -> Vec<usize> {
+    let mut rows = Vec::new();
+    each_within(bounds, most, &mut rows);
+    rows
+}
+
+widened! {
     fn bounds(of: &CodeBounds<'_>, dots: &[i32], direction: f32, out: &mut [f32]) {
         let rows = dots.iter().zip(of.steps).zip(of.errors).zip(of.norms).zip(out);
         for ((((dot, step), error), norm), out) in rows {
@@ -140,5 +162,26 @@ widened! {
             let offset = if of.squared { norm * norm } else { 0.0 };
             *out = offset - factor * most - direction * ROUNDING * (offset + factor);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_within_a_bound_are_those_not_beyond_it() {
+        let mut bounds: Vec<f32> = (0..1000).map(|row| if row % 90 == 7 { 1.0 } else { 3.0 }).collect();
+        (bounds[0], bounds[500], bounds[999]) = (f32::NAN, 2.0, f32::NEG_INFINITY);
+        for most in [0.5, 1.0, 2.0, 3.0, f32::INFINITY] {
+            let want: Vec<usize> =
+                (0..1000).filter(|row| bounds[*row].is_nan() || bounds[*row] <= most).collect();
+            assert_eq!(within(&bounds, most), want);
+            assert_eq!(
+                within(&bounds[..997], most),
+                want.iter().copied().filter(|row| *row < 997).collect::<Vec<_>>()
+            );
+        }
+        assert_eq!(within(&[], 1.0), [] as [usize; 0]);
     }
 }

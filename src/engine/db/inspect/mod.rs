@@ -4,6 +4,7 @@
 //! are wrong. It looks at one file (and, for the checksums of an SSTable, at its companion): whether a database needs
 //! the file is the business of `check`.
 
+mod codes;
 mod data;
 mod deletes;
 mod log;
@@ -56,6 +57,7 @@ pub fn inspect_file(
         Kind::Data => data::explain(file, companion, records, &mut report)?,
         Kind::Sum => sum::explain(&whole(file)?, records, &mut report),
         Kind::Deletes => deletes::explain(&whole(file)?, records, &mut report),
+        Kind::Codes => codes::explain(&whole(file)?, &mut report),
         Kind::Manifest => sealed::manifest(&whole(file)?, records, &mut report),
         Kind::Current => sealed::current(&whole(file)?, &mut report),
         Kind::Lock => lock(&whole(file)?, &mut report),
@@ -74,6 +76,7 @@ enum Kind {
     Data,
     Sum,
     Deletes,
+    Codes,
     Manifest,
     Current,
     Lock,
@@ -87,6 +90,7 @@ impl Kind {
             Self::Data => "SSTable",
             Self::Sum => "companion of an SSTable",
             Self::Deletes => "deletion bitmaps",
+            Self::Codes => "codes of vectors",
             Self::Manifest => "manifest",
             Self::Current => "CURRENT",
             Self::Lock => "lock file",
@@ -101,6 +105,7 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         b"TRILWAL\n" => return Kind::Log,
         b"TRILSUM\0" => return Kind::Sum,
         b"TRILDEL\0" => return Kind::Deletes,
+        b"TRICODE\0" => return Kind::Codes,
         b"TRIMANIF" => return Kind::Manifest,
         b"TRICURNT" => return Kind::Current,
         b"ARROW1\0\0" => return Kind::Data,
@@ -114,6 +119,7 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         (_, Some("arrow")) => Kind::Data,
         (_, Some("sum")) => Kind::Sum,
         (_, Some("del")) => Kind::Deletes,
+        (_, Some("codes")) => Kind::Codes,
         (_, Some("mf")) => Kind::Manifest,
         _ => Kind::Other,
     }

@@ -235,7 +235,15 @@ impl Core {
             let header = WalHeader { database, file, epoch, prev };
             let created =
                 self.with_reserve(|| WalWriter::create(&*self.storage, header, &|| self.check_lock()));
-            writer.wal = Some(created.inspect_err(|_| self.forget_log(file))?);
+            writer.wal = Some(match created {
+                Ok(wal) => wal,
+                Err(error) => {
+                    // Without the lock, the file of that name may be another writer's.
+                    self.check_lock()?;
+                    self.forget_log(file);
+                    return Err(error);
+                }
+            });
             writer.first_log.get_or_insert(file);
         }
         writer.wal.as_mut().ok_or_else(|| Error::Internal("the log is not open".into()))

@@ -4,6 +4,7 @@
 //! own. Each has a blocking twin. A handle opened before `fork()` refuses to work in the child.
 
 mod call;
+mod time;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use trilith_engine::{
 };
 
 pub use self::call::Query;
+pub use self::time::At;
 use crate::collection::Collection;
 use crate::error::Result;
 use crate::options::Options;
@@ -220,7 +222,7 @@ impl Database {
     /// The newest snapshot and a context over it.
     pub(crate) fn pinned_session(&self) -> Result<(Pinned, SessionContext)> {
         let pinned = self.pin()?;
-        let state = self.inner.sessions.state(&pinned, LocalTables::default());
+        let state = self.inner.sessions.state(&pinned, LocalTables::default(), None);
         Ok((pinned, SessionContext::new_with_state(state)))
     }
 

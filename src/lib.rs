@@ -51,7 +51,7 @@ mod tidy;
 mod transaction;
 
 pub use collection::{Collection, FindOptions, UpdateResult};
-pub use database::{Database, Query};
+pub use database::{At, Database, Query};
 pub use error::{Error, ErrorKind, Result};
 pub use options::{EngineOptions, Options};
 pub use query::limits;

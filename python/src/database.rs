@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use trilith::At;
 use trilith::engine::{IfExists, Snapshot, TableName};
 
 use crate::collection::Collection;
@@ -136,6 +137,64 @@ impl Database {
     /// Rewrites the files that hold deleted rows.
     fn vacuum<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         operations::vacuum(py, self.0.get()?)
+    }
+
+    /// The number of the newest version.
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        let database = self.0.get()?;
+        py.detach(|| database.version()).map_err(from_database)
+    }
+
+    /// The database as of a version, a moment (milliseconds since 1970 UTC) or a tag.
+    fn at(
+        &self,
+        py: Python<'_>,
+        version: Option<u64>,
+        millis: Option<i64>,
+        tag: Option<String>,
+    ) -> PyResult<Self> {
+        let at = match (version, millis, tag) {
+            (Some(number), _, _) => At::Version(number),
+            (_, Some(millis), _) => At::Moment(millis),
+            (_, _, tag) => At::Tag(tag.unwrap_or_default()),
+        };
+        let database = self.0.get()?;
+        let past = py.detach(|| database.at(&at)).map_err(from_database)?;
+        Ok(Self(Handle::new(past)))
+    }
+
+    /// Names the newest version.
+    fn create_tag(&self, py: Python<'_>, name: &str) -> PyResult<u64> {
+        let database = self.0.get()?;
+        py.detach(|| database.create_tag(name)).map_err(from_database)
+    }
+
+    /// Takes the name of a version away.
+    fn drop_tag(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let database = self.0.get()?;
+        database.check_definable("drop_tag").map_err(from_database)?;
+        py.detach(|| database.engine().drop_tag(name)).map_err(from_engine)
+    }
+
+    /// Changes options of the database, given as text.
+    fn set_options(
+        &self,
+        py: Python<'_>,
+        options: std::collections::BTreeMap<String, String>,
+    ) -> PyResult<()> {
+        let database = self.0.get()?;
+        database.check_definable("set_retention").map_err(from_database)?;
+        py.detach(|| database.engine().set_options(&options)).map_err(from_engine)
+    }
+
+    /// Makes a branch in a folder; `(bytes done, bytes in all, seconds)` go to `progress`.
+    fn branch<'py>(
+        &self,
+        py: Python<'py>,
+        path: &str,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        operations::branch(py, self.0.get()?, path, progress)
     }
 
     /// Closes the handle, and the database when it is the last one of this process.

@@ -55,6 +55,19 @@ pub(crate) fn backup<'py>(
     backup_dict(py, &report)
 }
 
+/// Makes a branch in the folder `path`.
+pub(crate) fn branch<'py>(
+    py: Python<'py>,
+    database: &trilith::Database,
+    path: &str,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let version = database.past_version();
+    let engine = database.engine();
+    let report = watched(py, progress, |report| engine.branch(path.as_ref(), version, report))?;
+    backup_dict(py, &report)
+}
+
 /// Makes a database at `path` of a backup.
 #[pyfunction]
 pub(crate) fn restore<'py>(

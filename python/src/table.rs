@@ -4,7 +4,7 @@
 //! SQL text in it is a statement like any other.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use trilith::engine::{TableName, TableView, WriteMode};
 
 use crate::arrow_schema::ArrowSchema;
@@ -151,6 +151,29 @@ impl Table {
             limit: request.limit,
         };
         self.statement(clauses.select(&shown, &self.name)?, params)?.query(py)
+    }
+
+    /// What the versions `first` to `last` did to the table; up to the newest when `last` is None.
+    fn changes(&self, py: Python<'_>, first: u64, last: Option<u64>) -> PyResult<Query> {
+        let last = last.map_or_else(|| self.version(py), Ok)?;
+        let params = PyList::new(py, [self.name.to_string()])?;
+        self.statement(format!("SELECT * FROM table_changes($1, {first}, {last})"), &params)?.query(py)
+    }
+
+    /// What happened to the row of a key.
+    fn history(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Query> {
+        let params = PyList::new(py, [self.name.to_string()])?;
+        match key.cast::<PyTuple>() {
+            Ok(parts) => parts.iter().try_for_each(|part| params.append(part))?,
+            Err(_) => params.append(key)?,
+        }
+        let places: Vec<String> = (1..=params.len()).map(|place| format!("${place}")).collect();
+        self.statement(format!("SELECT * FROM table_history({})", places.join(", ")), &params)?.query(py)
+    }
+
+    /// The number of the newest version of the database.
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        py.detach(|| self.database.version()).map_err(from_database)
     }
 
     /// The `k` rows nearest to `vector`.

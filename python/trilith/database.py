@@ -11,10 +11,10 @@ from typing import Any, Self, TypeVar
 from trilith._native import Database as NativeDatabase
 from trilith._native import retry_delay
 from trilith._progress import Progress, reporter
-from trilith._statements import Statements
 from trilith.errors import Conflict, Invalid, Unsupported
 from trilith.table import Table, _unwrapped
 from trilith.transaction import Transaction
+from trilith.versions import Versions
 
 IN_MEMORY = ":memory:"
 
@@ -32,7 +32,7 @@ def connect(path: str | os.PathLike[str] = ":memory:", **options: Any) -> Databa
     return Database(path, **options)
 
 
-class Database(Statements):
+class Database(Versions):
     """An open database. Safe to share between threads; not across ``fork``.
 
     Each object is one connection: after ``sql("BEGIN")`` all that is done through it, and through its tables and
@@ -58,9 +58,7 @@ class Database(Statements):
         NotFound: nothing is there and ``create`` is False.
     """
 
-    __slots__ = ("_options",)
-
-    _native: NativeDatabase
+    __slots__ = ()
 
     def __init__(
         self,
@@ -85,6 +83,7 @@ class Database(Statements):
             "transaction_limit": transaction_limit,
             "threads": threads,
         }
+        self._version = None
         self._local_objects = local_objects
         self._native = NativeDatabase.open(os.fspath(path), self._options)
 
@@ -244,7 +243,8 @@ class Database(Statements):
 
     def __repr__(self) -> str:
         """Show the path."""
-        return f"<trilith database {self.path!r}>"
+        at = "" if self._version is None else f" at version {self._version}"
+        return f"<trilith database {self.path!r}{at}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as path and options: another process opens the database anew.
@@ -254,8 +254,10 @@ class Database(Statements):
         """
         if self.path == IN_MEMORY:
             raise Unsupported("a database in memory cannot be pickled; give it a path")
-        return (_reopen, (self.path, {**self._options, "local_objects": self._local_objects}))
+        options = {**self._options, "local_objects": self._local_objects}
+        return (_reopen, (self.path, options, self._version))
 
 
-def _reopen(path: str, options: dict[str, Any]) -> Database:
-    return Database(path, **options)
+def _reopen(path: str, options: dict[str, Any], version: int | None) -> Database:
+    database = Database(path, **options)
+    return database if version is None else database.at(version)

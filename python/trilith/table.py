@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trilith import _arrow
@@ -130,6 +131,62 @@ class Table:
         query = Query(self._native.stats())
         row = query.fetchone()
         return dict(zip(query.columns, row or (), strict=False))
+
+    def changes(self, from_version: int, to_version: int | None = None) -> Query:
+        """Return what the versions from ``from_version`` to ``to_version``, both included, did to the table.
+
+        One row for each row that came, took the place of another or went, in the order of the commits, with the
+        columns ``_change_type`` (``insert``, ``update``, ``delete``), ``_commit_version`` and ``_commit_timestamp``.
+        The changes between two versions ``a`` and ``b`` are ``changes(a + 1, b)``. Those of versions that are no longer
+        kept come together, as those of the next one that is.
+
+        Args:
+            from_version: the first version; the one before it must be kept (:meth:`Database.set_retention`).
+            to_version: the last version; the newest when None.
+
+        Raises:
+            NotFound: a version is not kept, or the table was not there.
+        """
+        return Query(self._native.changes(from_version, to_version))
+
+    def history(self, key: Any) -> Query:
+        """Return what happened to the row of this key over all versions that are kept, oldest first.
+
+        The columns are those of :meth:`changes`; the first row is as the oldest version has it.
+
+        >>> import trilith
+        >>> db = trilith.connect(":memory:")
+        >>> db.set_retention("1 day")
+        >>> t = db.create_table("items", {"id": "BIGINT", "price": "DOUBLE"}, primary_key="id")
+        >>> for price in (2.5, 4.0):
+        ...     _ = t.upsert([{"id": 1, "price": price}])
+        >>> [row[1:3] for row in t.history(1).fetchall()]
+        [(2.5, 'insert'), (4.0, 'update')]
+        """
+        return Query(self._native.history(key))
+
+    def follow(self, from_version: int | None = None, interval: float = 0.05) -> Iterator[tuple[int, Query]]:
+        """Yield ``(version, changes)`` for ever: what was committed since the version before.
+
+        ``version`` is the position to go on from, also in another process, later, or in a reader beside the writer
+        (``read_only=True``). The retention must cover the longest pause. ``changes`` is empty where other tables alone
+        were written to.
+
+        Args:
+            from_version: the last version that was dealt with; the newest when None.
+            interval: seconds between two looks while nothing is new.
+
+        Raises:
+            NotFound: a version after ``from_version`` is no longer kept.
+        """
+        at = self._native.version() if from_version is None else from_version
+        while True:
+            newest = self._native.version()
+            if newest > at:
+                yield newest, self.changes(at + 1, newest)
+                at = newest
+            else:
+                time.sleep(interval)
 
     def search(
         self,

@@ -20,14 +20,15 @@ pub mod wal;
 
 pub use common::{
     Clock, ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Metric, Options,
-    Result, RowId, SeqNo, SetClock, SystemClock, TableId,
+    Result, Retention, RowId, SeqNo, SetClock, SystemClock, TableId,
 };
 pub use db::{
-    AlterTable, Appender, BackupProgress, BackupReport, CheckReport, CompactionInfo, CopyMode, Damage,
-    Engine, Fields, FileInfo, FileReport, IfExists, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan,
-    RepairReport, Row, ScanPart, Snapshot, TableSpec, TableStats, TableView, Transaction, VacuumReport,
-    WriteBatch, WriteMode, check_path, check_storage, conform, inspect_file, inspect_path, key_schema,
-    open_path, repair_path, repair_storage, restore_path, restore_storage,
+    AlterTable, Appender, BackupProgress, BackupReport, Change, ChangeKind, Changes, CheckReport,
+    CompactionInfo, CopyMode, Damage, Engine, Fields, FileInfo, FileReport, IfExists, Isolation, Loss,
+    LossKind, OnProgress, ROW_ID, RangeScan, RepairReport, Row, ScanPart, Snapshot, TableSpec, TableStats,
+    TableView, Tag, Transaction, VacuumReport, Version, WriteBatch, WriteMode, check_path, check_storage,
+    conform, inspect_file, inspect_path, key_schema, open_path, repair_path, repair_storage, restore_path,
+    restore_storage,
 };
 pub use format::key::KeyCodec;
 pub use format::stats::ColumnStats;

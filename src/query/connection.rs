@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use trilith_engine::{Appender, Engine, Isolation, Snapshot, TableName, Transaction, WriteBatch, WriteMode};
+use trilith_engine::{
+    Appender, Engine, Isolation, SeqNo, Snapshot, TableName, Transaction, WriteBatch, WriteMode,
+};
 
 use crate::error::{Error, Result};
 
@@ -17,7 +19,13 @@ pub struct Connection {
     open: Mutex<Option<Arc<Transaction>>>,
     /// It has one transaction for all its life, which SQL cannot end.
     scoped: bool,
+    /// The past version that it reads.
+    past: Option<Snapshot>,
 }
+
+/// Why a past version takes no writes.
+const PAST: &str =
+    "it is a past version, which is only read; write to the database itself, or to a branch of it";
 
 /// A snapshot and where writes that follow from it go: what providers hold.
 #[derive(Clone)]
@@ -28,14 +36,31 @@ pub struct Pinned {
     pub snapshot: Snapshot,
     /// The transaction that takes the writes; without one, each is a commit of its own.
     transaction: Option<Arc<Transaction>>,
+    /// The snapshot is a past version, which takes no writes.
+    is_past: bool,
 }
 
 impl Pinned {
+    /// The same engine at a past version.
+    #[must_use]
+    pub fn past(&self, snapshot: Snapshot) -> Self {
+        Self { engine: Arc::clone(&self.engine), snapshot, transaction: None, is_past: true }
+    }
+
+    fn check_present(&self) -> trilith_engine::Result<()> {
+        if self.is_past {
+            let what = format!("version {}", self.snapshot.seq());
+            return Err(trilith_engine::Error::invalid(what, PAST));
+        }
+        Ok(())
+    }
+
     /// Starts a write to a table.
     ///
     /// # Errors
     /// As [`Engine::appender`].
     pub fn appender(&self, table: &TableName, mode: WriteMode) -> trilith_engine::Result<Appender> {
+        self.check_present()?;
         match &self.transaction {
             Some(transaction) => transaction.appender(table, mode),
             None => self.engine.appender(table, mode),
@@ -47,6 +72,7 @@ impl Pinned {
     /// # Errors
     /// As [`Engine::commit`].
     pub fn write(&self, batch: WriteBatch) -> trilith_engine::Result<()> {
+        self.check_present()?;
         match &self.transaction {
             Some(transaction) => transaction.write(batch),
             None => self.engine.commit(batch).map(drop),
@@ -58,7 +84,19 @@ impl Connection {
     /// A connection on which every statement commits by itself.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, open: Mutex::default(), scoped: false }
+        Self { engine, open: Mutex::default(), scoped: false, past: None }
+    }
+
+    /// A connection that reads a past version.
+    #[must_use]
+    pub fn past(engine: Arc<Engine>, snapshot: Snapshot) -> Self {
+        Self { past: Some(snapshot), ..Self::new(engine) }
+    }
+
+    /// The past version that it reads.
+    #[must_use]
+    pub fn version(&self) -> Option<SeqNo> {
+        self.past.as_ref().map(Snapshot::seq)
     }
 
     /// A connection that is one transaction.
@@ -67,7 +105,7 @@ impl Connection {
     /// When the engine is closed.
     pub fn scoped(engine: Arc<Engine>, isolation: Isolation, read_only: bool) -> Result<Self> {
         let open = begun(&engine, isolation, read_only)?;
-        Ok(Self { engine, open: Mutex::new(Some(open)), scoped: true })
+        Ok(Self { engine, open: Mutex::new(Some(open)), scoped: true, past: None })
     }
 
     /// What a statement that starts now reads, and where it writes.
@@ -76,11 +114,13 @@ impl Connection {
     /// When the engine is closed, or the transaction has failed.
     pub fn pin(&self) -> Result<Pinned> {
         let transaction = self.transaction();
-        let snapshot = match &transaction {
-            Some(transaction) => transaction.snapshot()?,
-            None => self.engine.snapshot()?,
+        let snapshot = match (&self.past, &transaction) {
+            (Some(past), _) => past.clone(),
+            (None, Some(transaction)) => transaction.snapshot()?,
+            (None, None) => self.engine.snapshot()?,
         };
-        Ok(Pinned { engine: Arc::clone(&self.engine), snapshot, transaction })
+        let is_past = self.past.is_some();
+        Ok(Pinned { engine: Arc::clone(&self.engine), snapshot, transaction, is_past })
     }
 
     /// The transaction that statements belong to.
@@ -94,6 +134,7 @@ impl Connection {
     /// # Errors
     /// `Invalid` when one is open.
     pub fn begin(&self, isolation: Isolation, read_only: bool) -> Result<()> {
+        self.refuse_past("BEGIN")?;
         let mut open = self.open.lock();
         if open.is_some() {
             let why = "a transaction is open already; COMMIT or ROLLBACK it first, or set a SAVEPOINT in it";
@@ -123,11 +164,18 @@ impl Connection {
         self.transaction().ok_or_else(|| none_open(verb))
     }
 
-    /// Refuses what a transaction cannot take back.
+    fn refuse_past(&self, what: &str) -> Result<()> {
+        self.past
+            .as_ref()
+            .map_or(Ok(()), |past| Err(Error::invalid(format!("{what} on version {}", past.seq()), PAST)))
+    }
+
+    /// Refuses what a transaction cannot take back, and a past version cannot take.
     ///
     /// # Errors
-    /// `Unsupported` while a transaction is open.
+    /// `Unsupported` while a transaction is open; `Invalid` for a past version.
     pub fn refuse_within(&self, what: &str) -> Result<()> {
+        self.refuse_past(what)?;
         match self.transaction() {
             Some(_) => {
                 let what = format!("{what} inside a transaction");

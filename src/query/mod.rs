@@ -17,5 +17,6 @@ pub mod session;
 pub mod statements;
 pub mod system;
 pub mod table;
+pub mod time;
 pub mod types;
 pub mod write;

@@ -14,6 +14,7 @@ use trilith_udfs::dialect::{TrilithDialect, merge_operators, tokenize};
 
 use super::limits;
 use super::statements::copy::{CopyStatement, parse_copy};
+use super::statements::versions::{VersionStatement, parse_versions};
 use crate::error::{Error, Result};
 
 /// Brackets, subqueries and function calls inside one another that the parser follows.
@@ -30,6 +31,8 @@ pub enum Statement {
     Checkpoint,
     /// `VACUUM`: compact now.
     Vacuum,
+    /// `CREATE TAG` and its kin.
+    Versions(VersionStatement),
 }
 
 /// The dialect of every door.
@@ -71,6 +74,9 @@ fn statement(tokens: &[TokenWithSpan]) -> Result<Statement> {
             return Ok(Statement::Copy(Box::new(parse_copy(tokens.to_vec(), dialect())?)));
         }
         _ => {}
+    }
+    if let Some(statement) = parse_versions(&words, tokens, dialect())? {
+        return Ok(Statement::Versions(statement));
     }
     let mut parser = DFParserBuilder::new(tokens.to_vec())
         .with_dialect(dialect())

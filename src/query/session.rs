@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::common::ParamValues;
 use datafusion::common::config::Dialect;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
@@ -22,6 +23,7 @@ use super::connection::Pinned;
 use super::rules;
 use super::schema::LocalTables;
 use super::search::{NamedArguments, VectorSearch};
+use super::time;
 use super::types::TrilithTypes;
 use super::write::TrilithPlanner;
 use crate::error::Result;
@@ -47,17 +49,20 @@ impl Sessions {
             .with_type_planner(Arc::new(TrilithTypes))
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
             .with_physical_optimizer_rules(rules::physical())
-            .with_relation_planners(vec![Arc::new(NamedArguments)])
+            .with_relation_planners(vec![Arc::new(NamedArguments), Arc::new(time::Versions)])
             .build();
         Ok(Self { base: RwLock::new(base) })
     }
 
-    /// A state over a snapshot.
+    /// A state over a snapshot, for a call with these parameters.
     #[must_use]
-    pub fn state(&self, pinned: &Pinned, locals: LocalTables) -> SessionState {
+    pub fn state(&self, pinned: &Pinned, locals: LocalTables, params: Option<&ParamValues>) -> SessionState {
         let mut state = self.base.read().clone();
-        let search = VectorSearch::new(pinned.clone(), Arc::clone(&locals), None);
+        let search = VectorSearch::new(pinned.clone(), Arc::clone(&locals), params.cloned());
         state.register_udtf(VectorSearch::NAME, Arc::new(search));
+        for (name, function) in time::functions(pinned, params) {
+            state.register_udtf(name, function);
+        }
         state.register_catalog_list(Arc::new(TrilithCatalogs::new(pinned.clone(), locals)));
         state.mark_start_execution();
         state
@@ -78,7 +83,9 @@ impl Sessions {
 
     /// True when a table function has this name.
     pub fn has_table_function(&self, name: &str) -> bool {
-        name == VectorSearch::NAME || self.base.read().table_functions().contains_key(name)
+        name == VectorSearch::NAME
+            || time::NAMES.contains(&name)
+            || self.base.read().table_functions().contains_key(name)
     }
 
     /// Keeps the settings of `state` for later statements.
@@ -87,8 +94,10 @@ impl Sessions {
         let catalogs = Arc::clone(base.catalog_list());
         *base = state;
         base.register_catalog_list(catalogs);
-        // The function of a call holds its snapshot; every statement registers its own.
-        let _of_the_call = base.deregister_udtf(VectorSearch::NAME);
+        // The functions of a call hold its snapshot; every statement registers its own.
+        for name in time::NAMES.into_iter().chain([VectorSearch::NAME]) {
+            let _of_the_call = base.deregister_udtf(name);
+        }
     }
 }
 

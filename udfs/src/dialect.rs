@@ -124,6 +124,11 @@ impl Dialect for TrilithDialect {
         }
     }
 
+    /// `t AT (VERSION => 12)`.
+    fn supports_table_versioning(&self) -> bool {
+        true
+    }
+
     as_in_generic!(
         supports_unicode_string_literal,
         supports_partition_by_after_order_by,

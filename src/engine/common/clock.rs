@@ -1,6 +1,6 @@
-//! The time by which rows expire: it never runs backwards, whatever the system's clock does.
+//! The time by which rows expire and commits are dated: it never runs backwards, whatever the system's clock does.
 //!
-//! Nothing else in the engine is decided by a clock.
+//! Beside that it only says which past versions may be forgotten.
 
 use std::fmt::Debug;
 use std::sync::Arc;

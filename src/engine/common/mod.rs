@@ -5,9 +5,11 @@ mod error;
 mod figures;
 mod ids;
 mod options;
+mod times;
 
 pub use clock::{Clock, MonotoneClock, SetClock, SystemClock};
 pub use error::{ClosedReason, Error, ErrorKind, Result};
 pub use figures::{Figure, Figures, Metric, record_duration, record_size};
 pub use ids::{ColumnId, DatabaseId, Epoch, FileId, RowId, SeqNo, TableId};
-pub use options::{Durability, Options};
+pub use options::{Durability, Options, Retention};
+pub use times::CommitTimes;

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Error;
 use super::clock::{Clock, SystemClock};
 
@@ -44,6 +46,16 @@ impl FromStr for Durability {
                 Error::invalid(format!("durability {text:?}"), "use one of none, buffered, group, strict")
             })
     }
+}
+
+/// Which past versions of a database stay readable, beside the tagged ones. A version that either number covers is
+/// kept. It is part of the database; a new one keeps none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Retention {
+    /// The newest so many versions before the present one; 0 for none.
+    pub versions: u64,
+    /// Those of the last so many milliseconds; 0 for none.
+    pub millis: u64,
 }
 
 /// How an engine is opened. Byte counts unless the name says otherwise.

@@ -230,7 +230,8 @@ impl Appender {
         let seq = writer.seq.next();
         let files = stamp(&core, &table.def, files, seq)?;
         let old_files = old.len();
-        let all = self.publish(&mut live, &table, old, files)?;
+        core.published.load().state.times.note(seq, core.now());
+        let all = self.publish(&mut live, &table, old, files, seq)?;
         self.unpublished.1.clear();
         let bytes = all[old_files..].iter().map(|file| file.bytes()).sum();
         core.figures.add(Figure::AppendedBytes, bytes);
@@ -365,6 +366,7 @@ impl Appender {
         table: &TableState,
         old: Vec<Arc<TableFile>>,
         new: Vec<Arc<TableFile>>,
+        seq: SeqNo,
     ) -> Result<Vec<Arc<TableFile>>> {
         let mut all: Vec<Arc<TableFile>> = old.into_iter().chain(new).collect();
         let stored = self.core.store_bitmaps(all.iter_mut())?;
@@ -372,6 +374,8 @@ impl Appender {
         let next_row_id = table.next_row_id.load(std::sync::atomic::Ordering::Relaxed);
         self.core.edit_manifest(live, |manifest| {
             manifest.deletes.extend(stored);
+            // This manifest is the commit.
+            manifest.serve_from(seq, &self.core.published.load().state.times);
             record_files(manifest, table.def.id, &all, next_row_id)
         })?;
         Ok(all)

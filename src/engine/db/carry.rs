@@ -20,7 +20,14 @@ pub(super) fn carry_over(
     before: &State,
 ) -> Result<Option<State>> {
     let manifest = &stored.manifest;
-    let mut state = State { schemas: manifest.schemas.iter().cloned().collect(), ..State::default() };
+    let mut state = State {
+        schemas: manifest.schemas.iter().cloned().collect(),
+        clock: Arc::clone(&before.clock),
+        times: Arc::clone(&before.times),
+        ..State::default()
+    };
+    state.times.note(manifest.as_of, manifest.as_of_ms);
+    state.times.forget_before(manifest.as_of);
     for record in &manifest.tables {
         let known = before.table_by_id(record.def.id);
         let open = known.map_or(&[][..], |table| &table.files[..]);

@@ -1,10 +1,11 @@
 //! `check`: reads every byte of a database and says what is wrong with which file.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::manifest::{self, Manifest};
+use super::manifest::{self, Manifest, Stored};
 use super::recovery::recover;
-use crate::common::{DatabaseId, Error, Result};
+use crate::common::{DatabaseId, Error, FileId, Result};
 use crate::format::layout;
 use crate::io::Storage;
 use crate::lsm::TableFile;
@@ -34,19 +35,44 @@ pub fn check_storage(storage: &Arc<dyn Storage>, progress: &mut dyn FnMut(&str))
     report.bytes +=
         storage.open(layout::CURRENT)?.len() + storage.open(&layout::manifest(stored.manifest.number))?.len();
     check_log(storage, stored.database, &stored.manifest, progress, &mut report);
-    let logless = Manifest { wal_sealed: None, ..stored.manifest.clone() };
-    for record in &logless.tables {
-        for file in &record.files {
+    let mut seen = HashSet::new();
+    check_files(storage, &stored, &mut seen, progress, &mut report)?;
+    for entry in &stored.manifest.history {
+        progress(&layout::manifest(entry.number));
+        match manifest::load_retained(&**storage, stored.database, entry) {
+            Ok(manifest) => {
+                let kept = Stored { manifest, hash: entry.hash, database: stored.database };
+                report.files += 1;
+                report.bytes += storage.open(&layout::manifest(entry.number))?.len();
+                check_files(storage, &kept, &mut seen, progress, &mut report)?;
+            }
+            Err(error) => report.count(0, 0, Err(error)),
+        }
+    }
+    Ok(report)
+}
+
+/// Reads what a manifest names and no other one named before.
+fn check_files(
+    storage: &Arc<dyn Storage>,
+    stored: &Stored,
+    seen: &mut HashSet<FileId>,
+    progress: &mut dyn FnMut(&str),
+    report: &mut CheckReport,
+) -> Result<()> {
+    let manifest = &stored.manifest;
+    for record in &manifest.tables {
+        let key = super::maintenance::key_spec(&record.def.clone().derive())?;
+        for file in record.files.iter().filter(|file| seen.insert(file.sst.file)) {
             progress(&layout::sst(file.sst.file));
-            let key = super::maintenance::key_spec(&record.def.clone().derive())?;
-            let stored_deletes =
-                file.deletes.and_then(|id| logless.deletes.iter().find(|info| info.file == id).cloned());
+            let deletes = file.deletes.and_then(|id| manifest.deletes.iter().find(|info| info.file == id));
+            let (storage, sst) = (Arc::clone(storage), file.sst.clone());
             let opened = TableFile::with_stored(
-                Arc::clone(storage),
+                storage,
                 stored.database,
-                file.sst.clone(),
-                key,
-                stored_deletes,
+                sst,
+                key.clone(),
+                deletes.copied(),
                 file.dead,
             );
             let verified = opened
@@ -63,12 +89,12 @@ pub fn check_storage(storage: &Arc<dyn Storage>, progress: &mut dyn FnMut(&str))
             }
         }
     }
-    for info in &logless.deletes {
+    for info in manifest.deletes.iter().filter(|info| seen.insert(info.file)) {
         progress(&layout::del(info.file));
         let read = crate::format::deletes::read(&**storage, stored.database, info).map(|_| ());
         report.count(info.len, 0, read);
     }
-    Ok(report)
+    Ok(())
 }
 
 fn check_log(

@@ -132,7 +132,8 @@ impl Core {
         let seq = writer.seq.next();
         let ops: Vec<(&EncodedOp, RowId)> =
             batch.ops.iter().map(|op| &op.encoded).zip(row_ids.iter().copied()).collect();
-        let logged = self.log(writer, seq, &ops, self.level(batch));
+        let millis = state.clock.now();
+        let logged = self.log(writer, seq, millis, &ops, self.level(batch));
         let is_clean = logged.is_err() && writer.wal.as_ref().is_none_or(WalWriter::is_full);
         let pushed = logged.and_then(|()| {
             let changes = batch.ops.iter().zip(&tables).zip(row_ids.iter().zip(&fresh));
@@ -148,6 +149,7 @@ impl Core {
             return Err(error);
         }
         writer.seq = seq;
+        state.times.note(seq, millis);
         self.note_written(batch, seq);
         Ok(seq)
     }
@@ -205,6 +207,7 @@ impl Core {
         &self,
         writer: &mut Writer,
         seq: SeqNo,
+        millis: i64,
         ops: &[(&EncodedOp, RowId)],
         level: Durability,
     ) -> Result<()> {
@@ -213,7 +216,7 @@ impl Core {
         }
         let wal = self.open_wal(writer)?;
         let before = wal.len();
-        with_payload(ops, |pieces| wal.append(seq, pieces))?;
+        with_payload(ops, millis, |pieces| wal.append(seq, pieces))?;
         self.figures.add(Figure::LoggedBytes, wal.len() - before);
         // From here on the commit takes effect: a disk that fills up must say so now, or not at all.
         match level {
@@ -289,7 +292,7 @@ impl Core {
         if let Some(wal) = writer.wal.take() {
             writer.previous = Some(wal.end());
         }
-        writer.first_log = None;
+        (writer.first_log, writer.frozen) = (None, writer.seq);
         self.edit_state(|state| {
             for table in state.tables.values_mut() {
                 *table = table.freeze();

@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::follow::Follower;
 use super::group::CommitQueue;
+use super::history::History;
 use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recent::Recent;
@@ -69,6 +70,8 @@ pub(super) struct Writer {
     pub first_log: Option<FileId>,
     /// The newest sequence number given out.
     pub seq: SeqNo,
+    /// What it was when the memtables were last frozen.
+    pub frozen: SeqNo,
 }
 
 /// The live manifest.
@@ -76,6 +79,8 @@ pub(super) struct Writer {
 pub(super) struct Live {
     pub manifest: Manifest,
     pub hash: Option<Hash128>,
+    /// What past versions hold.
+    pub history: History,
 }
 
 impl Core {
@@ -137,7 +142,7 @@ impl Core {
             let mut live = self.maintenance.lock();
             if live.hash != Some(follower.stored().hash) {
                 let Stored { manifest, hash, .. } = Stored::clone(follower.stored());
-                *live = Live { manifest, hash: Some(hash) };
+                (live.manifest, live.hash) = (manifest, Some(hash));
             }
             now.state.clock.raise(follower.stored().manifest.clock);
             self.published.store(Arc::new(newer.by(&now.state.clock)));
@@ -176,9 +181,8 @@ impl Core {
         next.previous = live.hash;
         next.epoch = self.epoch;
         next.next_file = self.numbers.peek();
-        if next.tables.iter().any(|table| table.def.options.ttl.is_some()) {
-            next.clock = self.now();
-        }
+        next.clock = self.now();
+        let forgotten = live.retained().map_or_else(Vec::new, |before| next.remember(before));
         let unused = next.drop_unused_deletes();
         let publish = || manifest::publish(&*self.storage, self.database, &next, &|| self.check_lock());
         let published = match publish() {
@@ -189,8 +193,12 @@ impl Core {
         };
         match published {
             Ok(hash) => {
-                *live = Live { manifest: next, hash: Some(hash) };
-                self.remove_old(live.manifest.number, &unused);
+                if next.history.last().is_some_and(|last| last.number == live.manifest.number) {
+                    let now = self.published.load_full();
+                    live.history.keep(&live.manifest, &now, self.storage.is_durable());
+                }
+                (live.manifest, live.hash) = (next, Some(hash));
+                self.remove_old(live, &forgotten, unused);
                 Ok(())
             }
             Err(PublishError::Unchanged(error)) => Err(error),
@@ -202,9 +210,16 @@ impl Core {
     }
 
     /// What stays behind is an orphan, which the next opening removes.
-    fn remove_old(&self, number: u64, deletes: &[crate::common::FileId]) {
-        if let Some(old) = number.checked_sub(MANIFESTS_KEPT + 1) {
-            let _ = self.storage.remove(&layout::manifest(old));
+    fn remove_old(&self, live: &mut Live, forgotten: &[u64], mut deletes: Vec<FileId>) {
+        let Live { manifest, history, .. } = live;
+        deletes.retain(|file| !history.needs(*file));
+        let was_kept = forgotten.iter().any(|number| history.get(*number).is_some());
+        for number in forgotten {
+            deletes.extend(history.forget(*number, manifest));
+        }
+        self.remove_manifests(manifest, forgotten);
+        if was_kept {
+            self.remove_logs(manifest.oldest_log());
         }
         let state = Arc::clone(&self.published.load().state);
         for file in state.tables.values().flat_map(|table| table.files.iter()) {
@@ -214,7 +229,17 @@ impl Core {
             }
         }
         for file in deletes {
-            let _ = self.storage.remove(&layout::del(*file));
+            let _ = self.storage.remove(&layout::del(file));
+        }
+    }
+
+    fn remove_manifests(&self, live: &Manifest, forgotten: &[u64]) {
+        let Some(past) = live.number.checked_sub(MANIFESTS_KEPT + 1) else { return };
+        let settled = forgotten.iter().copied().filter(|number| *number < past);
+        for number in settled.chain([past]) {
+            if live.history.iter().all(|entry| entry.number != number) {
+                let _ = self.storage.remove(&layout::manifest(number));
+            }
         }
     }
 

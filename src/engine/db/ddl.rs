@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{FieldRef, SchemaRef};
 
-use super::core::Core;
+use super::core::{Core, Live, Writer};
 use super::definition::{altered, define};
 use super::maintenance::retire_missing;
 use super::manifest::{Manifest, TableRecord};
 use crate::common::{Error, Result};
 use crate::format::table::{OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, validate_name};
-use crate::lsm::TableState;
+use crate::lsm::{State, TableState};
 
 /// A table to create.
 #[derive(Clone, Debug)]
@@ -95,15 +95,16 @@ impl Core {
         }
         let def = Arc::new(define(live.manifest.next_table, spec)?);
         old.inspect(|old| keep_readable(old));
-        self.sync_log(&mut self.writer.lock())?;
-        self.edit_manifest(&mut live, |manifest| {
+        let record = TableRecord { def: (*def).clone(), next_row_id: 0, files: Vec::new() };
+        let edit = |manifest: &mut Manifest| {
             manifest.next_table = manifest.next_table.next();
             manifest.tables.retain(|table| Some(table.def.id) != old.map(|old| old.def.id));
-            manifest.tables.push(TableRecord { def: (*def).clone(), next_row_id: 0, files: Vec::new() });
+            manifest.tables.push(record);
             Ok(())
+        };
+        self.redefine(&mut live, &mut self.writer.lock(), edit, |state| {
+            state.put(Arc::new(TableState::new(Arc::clone(&def), Vec::new(), 0)));
         })?;
-        let _writer = self.writer.lock();
-        self.edit_state(|state| state.put(Arc::new(TableState::new(Arc::clone(&def), Vec::new(), 0))));
         if let Some(old) = old {
             retire_missing(&old.files, &[]);
         }
@@ -115,16 +116,39 @@ impl Core {
         let mut live = self.maintenance.lock();
         let table = Arc::clone(self.published.load().state.table(name)?);
         keep_readable(&table);
-        self.sync_log(&mut self.writer.lock())?;
-        self.edit_manifest(&mut live, |manifest| {
+        let edit = |manifest: &mut Manifest| {
             manifest.tables.retain(|record| record.def.id != table.def.id);
             Ok(())
-        })?;
-        let _writer = self.writer.lock();
-        self.edit_state(|state| {
+        };
+        self.redefine(&mut live, &mut self.writer.lock(), edit, |state| {
             state.tables.remove(name);
-        });
+        })?;
         retire_missing(&table.files, &[]);
+        Ok(())
+    }
+
+    /// Changes what tables there are, as a version of its own: one manifest, and then what readers see.
+    fn redefine(
+        &self,
+        live: &mut Live,
+        writer: &mut Writer,
+        edit: impl FnOnce(&mut Manifest) -> Result<()>,
+        change: impl FnOnce(&mut State),
+    ) -> Result<()> {
+        // It is durable as soon as the manifest is; the commits before it must not be missing then.
+        self.sync_log(writer)?;
+        let seq = writer.seq.next();
+        let now = self.published.load_full();
+        let millis = now.state.clock.now();
+        self.edit_manifest(live, |manifest| {
+            (manifest.as_of, manifest.as_of_ms) = (seq, millis);
+            edit(manifest)
+        })?;
+        writer.seq = seq;
+        now.state.times.note(seq, millis);
+        let mut state = State::clone(&now.state);
+        change(&mut state);
+        self.publish_state(state, seq);
         Ok(())
     }
 
@@ -145,18 +169,17 @@ impl Core {
         let replaced =
             self.published.load().state.tables.get(&def.name).filter(|table| table.def.id != def.id).cloned();
         replaced.as_deref().inspect(|table| keep_readable(table));
-        self.edit_manifest(&mut live, |manifest| {
-            manifest
-                .tables
-                .retain(|record| Some(record.def.id) != replaced.as_ref().map(|table| table.def.id));
+        let edit = |manifest: &mut Manifest| {
+            let gone = replaced.as_ref().map(|table| table.def.id);
+            manifest.tables.retain(|record| Some(record.def.id) != gone);
             manifest.table_mut(def.id)?.def = (*def).clone();
             Ok(())
-        })?;
-        self.edit_state(|state| {
+        };
+        self.redefine(&mut live, &mut writer, edit, |state| {
             if let Some(table) = state.tables.remove(name) {
                 state.put(Arc::new(table.redefine(Arc::clone(&def))));
             }
-        });
+        })?;
         if let Some(replaced) = replaced {
             retire_missing(&replaced.files, &[]);
         }
@@ -170,15 +193,13 @@ impl Core {
         if self.published.load().state.schemas.contains(name) {
             return if if_not_exists { Ok(()) } else { Err(taken("schema", name)) };
         }
-        self.edit_manifest(&mut live, |manifest| {
+        let edit = |manifest: &mut Manifest| {
             manifest.schemas.push(name.to_owned());
             Ok(())
-        })?;
-        let _writer = self.writer.lock();
-        self.edit_state(|state| {
+        };
+        self.redefine(&mut live, &mut self.writer.lock(), edit, |state| {
             state.schemas.insert(name.to_owned());
-        });
-        Ok(())
+        })
     }
 
     pub fn drop_schema(&self, name: &str) -> Result<()> {
@@ -195,15 +216,13 @@ impl Core {
                 format!("it still holds table {table}; drop its tables first"),
             ));
         }
-        self.edit_manifest(&mut live, |manifest: &mut Manifest| {
+        let edit = |manifest: &mut Manifest| {
             manifest.schemas.retain(|schema| schema != name);
             Ok(())
-        })?;
-        let _writer = self.writer.lock();
-        self.edit_state(|state| {
+        };
+        self.redefine(&mut live, &mut self.writer.lock(), edit, |state| {
             state.schemas.remove(name);
-        });
-        Ok(())
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The engine: a durable store of Arrow tables, without SQL.
 
+mod versions;
+
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -264,6 +266,7 @@ impl Engine {
             }
         }
         self.core.release_reserve();
+        self.core.maintenance.lock().history.close();
         self.core.lock.lock().take();
         sealed
     }
@@ -361,7 +364,8 @@ fn flush_and_reserve(core: &Core) -> Result<bool> {
 }
 
 fn compact_once(core: &Core) -> Result<bool> {
-    core.compact_where_due()
+    let forgot = core.forget_versions()?;
+    Ok(core.compact_where_due()? || forgot)
 }
 
 /// Runs until the engine is gone. A failure is tried again: the log and the files still hold everything.

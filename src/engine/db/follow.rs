@@ -212,7 +212,7 @@ fn read_log(
 }
 
 /// Gets hold of all files before the writer may remove them. One that is damaged is for its readers to report.
-fn open_everything(state: &State) {
+pub(super) fn open_everything(state: &State) {
     for file in state.tables.values().flat_map(|table| table.files.iter()) {
         let _ = file.reader().map(|_| ()).and_then(|()| file.deletes().map(|_| ()));
     }
@@ -232,7 +232,7 @@ fn add_records(look: &Look, base: Option<(&Follower, &Published)>) -> Result<Pub
         replay.commit(*seq, payload)?;
     }
     replay.shadow_before(SeqNo(u64::MAX))?;
-    let seq = replay.seq.max(newest_file);
+    let seq = replay.seq.max(newest_file).max(look.next.stored.manifest.as_of);
     Ok(Published::new(Arc::new(replay.state), seq))
 }
 

@@ -64,10 +64,7 @@ impl TableView {
     /// be read.
     pub fn get(&self, key: &[ArrayRef], projection: Option<&[usize]>) -> Result<Option<RecordBatch>> {
         let encoded = self.encoded(key)?;
-        if encoded.is_empty() {
-            return Err(Error::invalid(format!("key of table {}", self.def().name), "no value was given"));
-        }
-        self.get_encoded(encoded.value(0), projection)
+        self.get_encoded(self.first_of(&encoded)?, projection)
     }
 
     /// As [`TableView::get`], for a key that [`TableView::codec`] encoded.
@@ -154,6 +151,26 @@ impl TableView {
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
         self.note_key(key);
         Ok(self.find(key)?.is_some())
+    }
+
+    /// A key as [`TableView::codec`] encodes it.
+    pub(super) fn encoded_key(&self, key: &[ArrayRef]) -> Result<Vec<u8>> {
+        Ok(self.first_of(&self.encoded(key)?)?.to_vec())
+    }
+
+    fn first_of<'a>(&self, encoded: &'a BinaryArray) -> Result<&'a [u8]> {
+        if encoded.is_empty() {
+            return Err(Error::invalid(format!("key of table {}", self.def().name), "no value was given"));
+        }
+        Ok(encoded.value(0))
+    }
+
+    /// Whether each of these encoded keys, or row ids, has a live row.
+    pub(super) fn contains_each(&self, keys: &BinaryArray) -> Result<Vec<bool>> {
+        if self.def().is_keyed() {
+            return Ok(self.find_many(keys)?.iter().map(Option::is_some).collect());
+        }
+        keys.iter().flatten().map(|id| Ok(self.find(id)?.is_some())).collect()
     }
 
     fn encoded(&self, keys: &[ArrayRef]) -> Result<BinaryArray> {

@@ -19,6 +19,8 @@ use crate::sstable::{KeySpec, SstInfo};
 pub(super) struct Captured {
     state: Arc<State>,
     wal_start: FileId,
+    /// The newest commit in them.
+    frozen: SeqNo,
 }
 
 /// A table whose memtables went to files that no manifest names yet.
@@ -59,7 +61,7 @@ impl Core {
 
     fn capture(&self, writer: &Writer) -> Captured {
         let wal_start = writer.first_log.unwrap_or_else(|| self.numbers.peek());
-        Captured { state: Arc::clone(&self.published.load().state), wal_start }
+        Captured { state: Arc::clone(&self.published.load().state), wal_start, frozen: writer.frozen }
     }
 
     /// Writes the captured memtables and publishes the files. What a failure leaves is removed: the space may be what
@@ -112,6 +114,9 @@ impl Core {
             manifest.deletes.extend(stored);
             manifest.wal_start = Some(captured.wal_start);
             manifest.wal_sealed = None;
+            if !flushed.is_empty() {
+                manifest.serve_from(captured.frozen, &captured.state.times);
+            }
             for table in &flushed {
                 manifest.flushed_seq = manifest.flushed_seq.max(table.last_seq);
                 let next_row_id = captured
@@ -122,7 +127,8 @@ impl Core {
             }
             Ok(())
         })?;
-        self.remove_logs(captured.wal_start);
+        self.remove_logs(live.manifest.oldest_log());
+        captured.state.times.forget_before(live.manifest.as_of);
         Ok(flushed)
     }
 
@@ -211,7 +217,7 @@ impl Core {
         }
     }
 
-    fn remove_logs(&self, before: FileId) {
+    pub fn remove_logs(&self, before: FileId) {
         for name in self.storage.list(layout::WAL_DIR).unwrap_or_default() {
             if let Some(file) = layout::file_number(&name).filter(|file| *file < before) {
                 // A log that stays behind is removed by the next flush or opening.

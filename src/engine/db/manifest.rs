@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::common::{DatabaseId, Epoch, Error, FileId, Result, SeqNo, TableId};
+use super::history::{Retained, Tag};
+use crate::common::{DatabaseId, Epoch, Error, FileId, Result, Retention, SeqNo, TableId};
 use crate::format::Hash128;
 use crate::format::deletes::DeletesInfo;
 use crate::format::layout;
@@ -38,7 +39,7 @@ pub struct Manifest {
     pub wal_start: Option<FileId>,
     /// Where the log ended when the database was closed cleanly.
     pub wal_sealed: Option<WalEnd>,
-    /// The latest time by which rows of a table expired, in milliseconds since 1970.
+    /// When it was published, in milliseconds since 1970 UTC; never before its predecessor.
     #[serde(default)]
     pub clock: i64,
     /// Names of the schemas.
@@ -47,6 +48,21 @@ pub struct Manifest {
     pub tables: Vec<TableRecord>,
     /// The files of deletion bitmaps that the tables refer to.
     pub deletes: Vec<DeletesInfo>,
+    /// The oldest version that it serves: its files hold nothing newer, and the log has the rest.
+    #[serde(default)]
+    pub as_of: SeqNo,
+    /// When that version was committed, in milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub as_of_ms: i64,
+    /// Which past versions are kept.
+    #[serde(default)]
+    pub retention: Retention,
+    /// Names of versions.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
+    /// Earlier manifests that are kept for past versions, oldest first.
+    #[serde(default)]
+    pub history: Vec<Retained>,
 }
 
 /// One table in the manifest.
@@ -99,6 +115,11 @@ impl Manifest {
             schemas: vec![crate::format::table::PUBLIC_SCHEMA.to_owned()],
             tables: Vec::new(),
             deletes: Vec::new(),
+            as_of: SeqNo(0),
+            as_of_ms: 0,
+            retention: Retention::default(),
+            tags: Vec::new(),
+            history: Vec::new(),
         }
     }
 
@@ -188,7 +209,7 @@ pub fn load_named(storage: &dyn Storage, current: &dyn FileReader) -> Result<Sto
     {
         return Err(Error::corrupt(path, 0, "it is not the manifest that CURRENT names"));
     }
-    Ok(Stored { manifest: parse(&path, payload)?, database: header.database, hash: current.hash })
+    Ok(Stored { manifest: parse_manifest(&path, payload)?, database: header.database, hash: current.hash })
 }
 
 fn read_current(current: &dyn FileReader) -> Result<(Sealed, Current)> {
@@ -205,11 +226,24 @@ pub fn load_number(storage: &dyn Storage, number: u64) -> Result<Stored> {
     let path = layout::manifest(number);
     let bytes = read_whole(storage, &path)?;
     let (sealed, payload, hash) = unseal(&path, MANIFEST_MAGIC, &bytes)?;
-    let manifest: Manifest = parse(&path, payload)?;
+    let manifest = parse_manifest(&path, payload)?;
     if sealed.number != number || manifest.number != number {
         return Err(Error::corrupt(path, 32, "it is the manifest of another number"));
     }
     Ok(Stored { manifest, database: sealed.database, hash: Hash128(hash) })
+}
+
+/// A manifest that another one of the database keeps.
+///
+/// # Errors
+/// `Corrupt` when it is damaged or another one; `Io` when it is missing.
+pub fn load_retained(storage: &dyn Storage, database: DatabaseId, entry: &Retained) -> Result<Manifest> {
+    let stored = load_number(storage, entry.number)?;
+    if stored.hash == entry.hash && stored.database == database {
+        return Ok(stored.manifest);
+    }
+    let what = "it is not the manifest that was kept under this number";
+    Err(Error::corrupt(layout::manifest(entry.number), 0, what))
 }
 
 /// The number that CURRENT names, when it proves itself.
@@ -267,6 +301,14 @@ pub enum PublishError {
 fn read_whole(storage: &dyn Storage, path: &str) -> Result<arrow::buffer::Buffer> {
     let file = storage.open(path)?;
     file.load(0..file.len())
+}
+
+fn parse_manifest(path: &str, payload: &[u8]) -> Result<Manifest> {
+    let mut manifest: Manifest = parse(path, payload)?;
+    // One from before versions were kept does not say what it serves; it is what its files hold.
+    let files = manifest.tables.iter().flat_map(|table| &table.files).map(|file| file.sst.max_seq);
+    manifest.as_of = files.chain([manifest.flushed_seq, manifest.as_of]).max().unwrap_or_default();
+    Ok(manifest)
 }
 
 fn parse<'a, T: Deserialize<'a>>(path: &str, payload: &'a [u8]) -> Result<T> {

@@ -9,11 +9,12 @@ use parking_lot::{Condvar, Mutex};
 use super::core::{Core, Live, Writer};
 use super::follow::Follower;
 use super::group::CommitQueue;
+use super::history::History;
 use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recovery::{Recovered, log_files, recover, remove_orphans};
 use crate::common::{
-    ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result,
+    ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result, SeqNo,
 };
 use crate::format::layout;
 use crate::io::{LockGuard, Storage};
@@ -52,8 +53,11 @@ fn open_writer(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let next = next_numbers(&*storage, &stored)?;
     let log = storage.is_durable().then_some(next);
     let recovered = recover(&storage, stored.database, &stored.manifest, log, &|| held(&*lock))?;
-    remove_orphans(&*storage, &stored.manifest)?;
-    Ok(assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock)))
+    let history = History::open(&storage, &stored, &recovered.state);
+    remove_orphans(&*storage, stored.database, &stored.manifest)?;
+    let core = assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock));
+    core.maintenance.lock().history = history;
+    Ok(core)
 }
 
 fn held(lock: &dyn LockGuard) -> Result<()> {
@@ -158,7 +162,8 @@ fn assemble(
 ) -> Core {
     let Stored { manifest, database, hash } = stored;
     let first_log = manifest.wal_start.or(recovered.wal.as_ref().map(|wal| wal.end().file));
-    let clock = Arc::new(MonotoneClock::new(Arc::clone(&options.clock), manifest.clock));
+    let latest = manifest.clock.max(recovered.state.times.newest().unwrap_or_default());
+    let clock = Arc::new(MonotoneClock::new(Arc::clone(&options.clock), latest));
     let state = State { clock, ..recovered.state };
     let published = Published::new(Arc::new(state), recovered.seq);
     let pace = Pace::new(options.compaction_bytes_per_second);
@@ -172,8 +177,14 @@ fn assemble(
         recent: Default::default(),
         follower: Mutex::default(),
         queue: CommitQueue::default(),
-        writer: Mutex::new(Writer { wal: recovered.wal, previous: None, first_log, seq: recovered.seq }),
-        maintenance: Mutex::new(Live { manifest, hash: Some(hash) }),
+        writer: Mutex::new(Writer {
+            wal: recovered.wal,
+            previous: None,
+            first_log,
+            seq: recovered.seq,
+            frozen: SeqNo(0),
+        }),
+        maintenance: Mutex::new(Live { manifest, hash: Some(hash), history: History::default() }),
         work: (Mutex::new(()), Condvar::new()),
         figures: Figures::default(),
         jobs: Jobs::default(),

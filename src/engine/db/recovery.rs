@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 
+use super::history::kept_paths;
 use super::maintenance::key_spec;
 use super::manifest::{FileRecord, Manifest, TableRecord};
 use super::replay::Replay;
@@ -41,7 +42,11 @@ pub(super) fn recover(
     let state = open_state(storage, database, manifest)?;
     let newest_file = newest_in_files(&state);
     let mut replay = Replay::new(state, manifest.flushed_seq);
-    let files = log_files(&**storage, manifest)?;
+    let mut files = log_files(&**storage, manifest)?;
+    if files.is_empty() && next.is_some() {
+        // Past versions are read through the log: it stays one chain.
+        files.extend(kept_log(&**storage, manifest)?);
+    }
     check_first(&**storage, database, manifest, &files)?;
     let bound = newest_bound(manifest, &files)?;
     let mut visit = |seq, payload: Buffer| replay.commit(seq, &payload);
@@ -54,7 +59,7 @@ pub(super) fn recover(
         None => (None, wal::replay_chain(&**storage, &files, database, bound, &mut visit)?),
     };
     replay.shadow_before(SeqNo(u64::MAX))?;
-    let seq = replay.seq.max(newest_file);
+    let seq = replay.seq.max(newest_file).max(manifest.as_of);
     Ok(Recovered { state: replay.state, seq, wal, tail })
 }
 
@@ -64,10 +69,21 @@ pub(super) fn open_state(
     database: DatabaseId,
     manifest: &Manifest,
 ) -> Result<State> {
+    open_state_over(storage, database, manifest, &[])
+}
+
+/// As [`open_state`], sharing what `open` has open already.
+pub(super) fn open_state_over(
+    storage: &Arc<dyn Storage>,
+    database: DatabaseId,
+    manifest: &Manifest,
+    open: &[Arc<TableFile>],
+) -> Result<State> {
     let mut state = State { schemas: manifest.schemas.iter().cloned().collect(), ..State::default() };
+    state.times.note(manifest.as_of, manifest.as_of_ms);
     for record in &manifest.tables {
         let def = Arc::new(record.def.clone().derive());
-        let files = open_files(storage, database, manifest, record, &[])?;
+        let files = open_files(storage, database, manifest, record, open)?;
         state.put(Arc::new(TableState::new(def, files, record.next_row_id)));
     }
     Ok(state)
@@ -116,7 +132,16 @@ fn stored_deletes(manifest: &Manifest, file: &FileRecord) -> Result<Option<Delet
 
 /// The log files to replay, oldest first.
 pub(super) fn log_files(storage: &dyn Storage, manifest: &Manifest) -> Result<Vec<FileId>> {
-    let start = manifest.wal_start.unwrap_or_default();
+    logs_from(storage, manifest.wal_start.unwrap_or_default())
+}
+
+/// The newest of the log files that only past versions need.
+fn kept_log(storage: &dyn Storage, manifest: &Manifest) -> Result<Option<FileId>> {
+    Ok(logs_from(storage, manifest.oldest_log())?.pop())
+}
+
+/// The log files from `start` on, oldest first.
+pub(super) fn logs_from(storage: &dyn Storage, start: FileId) -> Result<Vec<FileId>> {
     let names = storage.list(layout::WAL_DIR)?;
     let logs =
         names.iter().filter(|name| name.ends_with(".wal")).filter_map(|name| layout::file_number(name));
@@ -156,24 +181,27 @@ pub(super) fn newest_bound(manifest: &Manifest, files: &[FileId]) -> Result<Repl
     Ok(if files.last() == Some(&sealed.file) { ReplayBound::Exact(sealed) } else { ReplayBound::Open })
 }
 
-/// Removes files that no manifest names: left by a crash between writing them and publishing them.
-pub(super) fn remove_orphans(storage: &dyn Storage, manifest: &Manifest) -> Result<()> {
-    let live = manifest.paths();
-    for dir in [layout::SST_DIR, layout::DEL_DIR] {
+/// Removes files that neither the live manifest nor one that it keeps names: left by a crash between writing them and
+/// publishing them. Where a kept manifest cannot be read, nothing tells what it needs, and no such file is removed.
+pub(super) fn remove_orphans(storage: &dyn Storage, database: DatabaseId, manifest: &Manifest) -> Result<()> {
+    let mut live = manifest.paths();
+    let kept = kept_paths(storage, database, manifest);
+    let dirs: &[&str] = if kept.is_ok() { &[layout::SST_DIR, layout::DEL_DIR] } else { &[] };
+    live.extend(kept.unwrap_or_default());
+    for dir in dirs {
         for path in
             storage.list(dir)?.iter().map(|name| format!("{dir}/{name}")).filter(|path| !live.contains(path))
         {
             storage.remove(&path)?;
         }
     }
-    let files: Vec<FileId> =
-        manifest.tables.iter().flat_map(|table| table.files.iter().map(|file| file.sst.file)).collect();
     for name in storage.list(layout::INDEX_DIR)? {
-        if layout::is_draft(&name) || layout::file_number(&name).is_none_or(|file| !files.contains(&file)) {
+        let is_named = |file: FileId| live.contains(&layout::sst(file));
+        if layout::is_draft(&name) || !layout::file_number(&name).is_some_and(is_named) {
             storage.remove(&format!("{}/{name}", layout::INDEX_DIR))?;
         }
     }
-    let start = manifest.wal_start.unwrap_or_default();
+    let start = manifest.oldest_log();
     for name in storage.list(layout::WAL_DIR)? {
         if layout::file_number(&name).is_some_and(|file| file < start) || !name.ends_with(".wal") {
             storage.remove(&format!("{}/{name}", layout::WAL_DIR))?;
@@ -181,7 +209,8 @@ pub(super) fn remove_orphans(storage: &dyn Storage, manifest: &Manifest) -> Resu
     }
     for name in storage.list(layout::MANIFEST_DIR)? {
         let number = layout::file_number(&name).unwrap_or_default().0;
-        if number > manifest.number || number + 2 < manifest.number || name.ends_with(".new") {
+        let kept = manifest.history.iter().any(|entry| entry.number == number);
+        if number > manifest.number || (number + 2 < manifest.number && !kept) || layout::is_draft(&name) {
             storage.remove(&format!("{}/{name}", layout::MANIFEST_DIR))?;
         }
     }

@@ -14,7 +14,7 @@ use super::batch::{encode_keys, row_id_batch};
 use super::commit::row_ids;
 use super::conform::key_schema;
 use crate::common::{Error, Result, SeqNo};
-use crate::format::commit::{LoggedOp, OpKind, decode};
+use crate::format::commit::{LoggedOp, OpKind, decode, time_of};
 use crate::format::table::TableName;
 use crate::lsm::{State, TableFile, TableState};
 use crate::memtable::ChunkKeys;
@@ -55,6 +55,9 @@ impl Replay {
             if let Some(table) = self.state.table_by_id(op.table) {
                 apply(table, &op, seq)?;
             }
+        }
+        if let Some(millis) = time_of(payload)? {
+            self.state.times.note(seq, millis);
         }
         self.seq = self.seq.max(seq);
         Ok(())

@@ -33,6 +33,7 @@ impl Core {
         let bytes_before = self.bytes_on_disk()?;
         self.freeze(&mut self.writer.lock())?;
         self.flush_frozen()?;
+        self.forget_versions()?;
         let mut rewritten = 0;
         let state = Arc::clone(&self.published.load().state);
         for table in state.tables.values() {

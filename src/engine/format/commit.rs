@@ -1,13 +1,13 @@
 //! The payload of a log record: one atomic commit over any number of tables.
 //!
 //! ```text
-//! operations u32 | reserved u32 | operation ...
+//! operations u32 | flags u32 | time i64, when bit 0 of the flags is set | operation ...
 //! operation: table id u64 | first row id u64 | table version u32 | kind u8, reserved 3 |
 //!            rows u32 | metadata length u32 | body length u64 | metadata | pad to 8 | body | pad to 8
 //! ```
 //! `metadata` and `body` are an Arrow IPC record batch message as the Arrow format describes it: a bulk write is
 //! logged as the bytes it will be read from. Without metadata the body is a few rows in the form of
-//! [`super::packed`]. The schema is the table's at `table version`, which the manifest holds.
+//! [`super::packed`]. The time is that of the commit, in milliseconds since 1970 UTC. The schema is the table's at `table version`, which the manifest holds.
 
 use std::collections::HashMap;
 
@@ -24,6 +24,8 @@ use crate::common::{Error, Result, RowId, TableId};
 
 const HEADER_BYTES: usize = 40;
 const ALIGNMENT: usize = 8;
+/// Flag of a commit with its time.
+const TIMED: u32 = 1;
 
 /// What an operation does with its rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,13 +103,16 @@ impl EncodedOp {
     }
 }
 
-/// Bytes of a whole commit, in pieces that follow each other; `ops` come with the row id of their first row.
-pub fn with_payload<T>(ops: &[(&EncodedOp, RowId)], write: impl FnOnce(&[&[u8]]) -> T) -> T {
-    let mut count = [0; 8];
-    count[..4].copy_from_slice(&(ops.len() as u32).to_le_bytes());
+/// Bytes of a whole commit, in pieces that follow each other; `ops` come with the row id of their first row, `millis` is
+/// the time of the commit.
+pub fn with_payload<T>(ops: &[(&EncodedOp, RowId)], millis: i64, write: impl FnOnce(&[&[u8]]) -> T) -> T {
+    let mut start = [0; 16];
+    start[..4].copy_from_slice(&(ops.len() as u32).to_le_bytes());
+    start[4..8].copy_from_slice(&TIMED.to_le_bytes());
+    start[8..].copy_from_slice(&millis.to_le_bytes());
     let headers: Vec<[u8; HEADER_BYTES]> =
         ops.iter().map(|(op, first_row_id)| op.header(*first_row_id)).collect();
-    let mut pieces: Vec<&[u8]> = vec![&count];
+    let mut pieces: Vec<&[u8]> = vec![&start];
     for ((op, _), header) in ops.iter().zip(&headers) {
         pieces.extend([
             &header[..],
@@ -164,14 +169,21 @@ impl LoggedOp {
     }
 }
 
+/// When a commit was made, in milliseconds since 1970 UTC; `None` where its record does not say.
+///
+/// # Errors
+/// `Corrupt` when it is cut.
+pub fn time_of(payload: &Buffer) -> Result<Option<i64>> {
+    Ok(Reader { payload, at: 0 }.start()?.1)
+}
+
 /// Takes a commit's payload apart.
 ///
 /// # Errors
 /// `Corrupt` when a stated length does not fit.
 pub fn decode(payload: &Buffer) -> Result<Vec<LoggedOp>> {
     let mut reader = Reader { payload, at: 0 };
-    let count = u32::from_le_bytes(reader.array()?);
-    reader.array::<4>()?;
+    let (count, _) = reader.start()?;
     let mut ops = Vec::new();
     for _ in 0..count {
         ops.push(reader.op()?);
@@ -185,6 +197,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// How many operations there are, and the time of the commit.
+    fn start(&mut self) -> Result<(u32, Option<i64>)> {
+        let count = u32::from_le_bytes(self.array()?);
+        let flags = u32::from_le_bytes(self.array()?);
+        let time = if flags & TIMED == 0 { None } else { Some(i64::from_le_bytes(self.array()?)) };
+        Ok((count, time))
+    }
+
     fn take(&mut self, len: usize) -> Result<Buffer> {
         if len > self.payload.len() - self.at {
             return Err(Error::corrupt(

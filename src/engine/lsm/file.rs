@@ -278,6 +278,11 @@ impl TableFile {
         }
     }
 
+    /// Leaves the file on disk, whoever lets go of it.
+    pub fn keep(&self) {
+        self.handle.obsolete.store(false, Ordering::Release);
+    }
+
     /// Removes the file from disk once no version holds it.
     pub fn retire(&self) {
         self.handle.obsolete.store(true, Ordering::Release);

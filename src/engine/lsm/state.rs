@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::file::TableFile;
 use super::masks::MaskCache;
-use crate::common::{Error, MonotoneClock, Result, SeqNo, TableId};
+use crate::common::{CommitTimes, Error, MonotoneClock, Result, SeqNo, TableId};
 use crate::format::table::{TableDef, TableName};
 use crate::memtable::MemTable;
 
@@ -141,8 +141,10 @@ pub struct State {
     pub schemas: BTreeSet<String>,
     /// The tables by name.
     pub tables: BTreeMap<TableName, Arc<TableState>>,
-    /// The time by which rows expire.
+    /// The time by which rows expire and commits are dated.
     pub clock: Arc<MonotoneClock>,
+    /// When the commits since the files were made.
+    pub times: Arc<CommitTimes>,
 }
 
 impl State {

@@ -15,7 +15,6 @@ use super::Call;
 use crate::error::Result;
 use crate::query::connection::Pinned;
 use crate::query::parse;
-use crate::query::search::VectorSearch;
 use crate::query::session::Sessions;
 
 /// One attempt at one statement.
@@ -29,9 +28,7 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(super) fn new(sessions: &'a Sessions, call: &'a Call) -> Result<Self> {
         let pinned = call.connection.pin()?;
-        let mut state = sessions.state(&pinned, Arc::clone(&call.locals));
-        let search = VectorSearch::new(pinned.clone(), Arc::clone(&call.locals), call.params.clone());
-        state.register_udtf(VectorSearch::NAME, Arc::new(search));
+        let state = sessions.state(&pinned, Arc::clone(&call.locals), call.params.as_ref());
         Ok(Self { sessions, pinned, state, call })
     }
 

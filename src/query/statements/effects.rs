@@ -10,6 +10,7 @@ pub(super) fn changes_something(statement: &Statement) -> bool {
     let ast = match statement {
         Statement::Copy(copy) => return copy.reads_file(),
         Statement::Checkpoint | Statement::Vacuum => return false,
+        Statement::Versions(_) => return true,
         Statement::Sql(sql) => match sql.as_ref() {
             SqlStatement::Statement(ast) => ast,
             SqlStatement::Explain(explain) if explain.options.analyze => match explain.statement.as_ref() {

@@ -23,6 +23,7 @@ mod transaction;
 mod truncate;
 mod unknown;
 mod update;
+pub(crate) mod versions;
 
 use std::sync::Arc;
 
@@ -115,6 +116,7 @@ async fn dispatch(context: &Context<'_>, statement: Statement) -> Result<DataFra
             context.engine().compact()?;
             context.done()
         }
+        Statement::Versions(statement) => versions::run(context, &statement),
         Statement::Sql(sql) => sql_statement(context, *sql).await,
     }
 }

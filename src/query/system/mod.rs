@@ -9,6 +9,8 @@ mod metrics;
 mod settings;
 mod stats;
 mod tables;
+mod tags;
+mod versions;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use super::connection::Pinned;
 type Describe = fn(&Pinned) -> Result<RecordBatch>;
 
 /// Every system table and what fills it.
-const TABLES: [(&str, Describe); 7] = [
+const TABLES: [(&str, Describe); 9] = [
     ("columns", columns::describe),
     ("compactions", compactions::describe),
     ("files", files::describe),
@@ -31,6 +33,8 @@ const TABLES: [(&str, Describe); 7] = [
     ("settings", settings::describe),
     ("stats", stats::describe),
     ("tables", tables::describe),
+    ("tags", tags::describe),
+    ("versions", versions::describe),
 ];
 
 /// The system tables of one snapshot.

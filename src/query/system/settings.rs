@@ -9,6 +9,7 @@ use crate::query::connection::Pinned;
 
 pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
     let options = pinned.engine.options();
+    let kept = pinned.engine.retention();
     let rows = [
         ("path", pinned.engine.path(), "Where the database is"),
         ("version", env!("CARGO_PKG_VERSION").to_owned(), "Version of this library"),
@@ -27,6 +28,8 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
             "Bytes that the writes of one transaction may take",
         ),
         ("batch_rows", options.batch_rows.to_string(), "Rows of one batch in a file"),
+        ("retention", format!("{} ms", kept.millis), "How long past versions are kept"),
+        ("retention_versions", kept.versions.to_string(), "Past versions that are kept in any case"),
         ("file_bytes", options.file_bytes.to_string(), "Bytes at which a new file is started"),
     ];
     let column = |values: Vec<String>| Arc::new(StringArray::from(values)) as ArrayRef;

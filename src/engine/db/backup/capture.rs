@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::CopyMode;
 use super::copy::Copier;
 use super::target::Target;
-use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
+use crate::common::{DatabaseId, Error, FileId, Result, Retention, SeqNo};
 use crate::db::core::Core;
 use crate::db::maintenance::record_files;
 use crate::db::manifest::{Manifest, Stored};
 use crate::db::recovery::recover;
 use crate::format::deletes;
 use crate::io::Storage;
-use crate::lsm::{FileNumbers, Output, State, TableFile, TableState, flush_memtable};
+use crate::lsm::{FileNumbers, Output, Published, State, TableFile, TableState, flush_memtable};
 
 /// Distance between the numbers of a database's files and of those that a backup writes itself: the database goes on
 /// giving out numbers, and the next backup into the folder must not meet one of them with another content.
@@ -44,6 +44,7 @@ pub(super) fn live<'a>(core: &Core, target: &'a Target, mode: CopyMode) -> Resul
     let pinned = Arc::clone(&core.published.load().state);
     drop(live);
     forget_log(&mut manifest, FileId(0));
+    forget_past(&mut manifest, seq, &pinned);
     Ok(Captured { manifest, copier, seq, _pinned: pinned })
 }
 
@@ -54,24 +55,48 @@ pub(super) fn at_rest<'a>(
     target: &'a Target,
     mode: CopyMode,
 ) -> Result<Captured<'a>> {
-    let Stored { mut manifest, database, .. } = stored;
+    let Stored { manifest, database, .. } = stored;
     let recovered = recover(source, database, &manifest, None, &|| Ok(()))?;
+    let state = Arc::new(recovered.state);
+    of_tables(source, database, manifest, &Published::new(state, recovered.seq), target, mode)
+}
+
+/// A past version of a database, whether it is written to or not.
+pub(super) fn past<'a>(
+    core: &Core,
+    version: SeqNo,
+    target: &'a Target,
+    mode: CopyMode,
+) -> Result<Captured<'a>> {
+    let (manifest, published) = core.looking(|| core.rebuilt(version))?;
+    of_tables(&core.storage, core.database, manifest, &published, target, mode)
+}
+
+/// The tables of `manifest` with what their memtables hold beside its files.
+fn of_tables<'a>(
+    source: &Arc<dyn Storage>,
+    database: DatabaseId,
+    mut manifest: Manifest,
+    tables: &Published,
+    target: &'a Target,
+    mode: CopyMode,
+) -> Result<Captured<'a>> {
     let taken = target.before().map_or(manifest.next_file, |before| before.next_file.max(manifest.next_file));
     let own = FileId(taken.0.saturating_add(OWN_NUMBERS)).max(target.greatest_file()?.next());
     let numbers = FileNumbers::new(own);
-    let has_rows = recovered.state.memtable_bytes() > 0;
-    for table in recovered.state.tables.values() {
+    let has_rows = tables.state.memtable_bytes() > 0;
+    for table in tables.state.tables.values() {
         flush(table, target, database, &numbers, &mut manifest)?;
     }
     let mut copier = Copier::new(Arc::clone(source), target.storage(), database, mode);
     let unused = manifest.drop_unused_deletes();
     copy_deletes(&manifest, target, &mut copier)?;
-    manifest.flushed_seq = manifest.flushed_seq.max(recovered.seq);
     if has_rows || !unused.is_empty() {
         manifest.next_file = numbers.peek();
     }
     forget_log(&mut manifest, taken);
-    Ok(Captured { manifest, copier, seq: recovered.seq, _pinned: Arc::new(recovered.state) })
+    forget_past(&mut manifest, tables.seq(), &tables.state);
+    Ok(Captured { manifest, copier, seq: tables.seq(), _pinned: Arc::clone(&tables.state) })
 }
 
 /// Writes the rows of a table's memtable into the target, as a flush does.
@@ -148,6 +173,15 @@ fn check_free(target: &Target, file: FileId, is_same: impl Fn(&Manifest) -> bool
         format!("{:?}", target.storage().describe()),
         "the backup in it was written to since, or is of another branch of this database; give a new folder",
     ))
+}
+
+/// A backup is one version, and keeps none from before it.
+fn forget_past(manifest: &mut Manifest, seq: SeqNo, state: &State) {
+    manifest.serve_from(seq, &state.times);
+    manifest.flushed_seq = manifest.flushed_seq.max(seq);
+    manifest.retention = Retention::default();
+    manifest.tags.clear();
+    manifest.history.clear();
 }
 
 /// A backup has no log: the next one starts behind every number given out.

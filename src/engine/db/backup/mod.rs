@@ -19,7 +19,7 @@ use std::sync::Arc;
 use super::core::Core;
 use super::manifest;
 use super::recovery::remove_orphans;
-use crate::common::{Error, Result};
+use crate::common::{Error, Result, SeqNo};
 use crate::io::{LocalOptions, LocalStorage, Storage};
 use capture::Captured;
 
@@ -83,6 +83,26 @@ impl Core {
             capture::live(self, &target, mode).and_then(|captured| finish(captured, &target, progress))
         };
         outcome.inspect_err(|_| target.take_back())
+    }
+}
+
+impl Core {
+    /// Makes a database of its own in `storage` of `version`, or of now, whose files are links where that can be.
+    pub(super) fn branch(
+        &self,
+        storage: Arc<dyn Storage>,
+        version: Option<SeqNo>,
+        progress: OnProgress<'_>,
+    ) -> Result<BackupReport> {
+        self.check_open()?;
+        check_empty(&*storage)?;
+        let newest = self.snapshot()?.seq();
+        let Some(version) = version.filter(|version| *version != newest) else {
+            return self.backup(storage, CopyMode::Link, progress);
+        };
+        let target = Target::open(storage, self.database)?;
+        let captured = capture::past(self, version, &target, CopyMode::Link);
+        captured.and_then(|captured| finish(captured, &target, progress)).inspect_err(|_| target.take_back())
     }
 }
 
@@ -163,7 +183,7 @@ fn finish(captured: Captured<'_>, target: &Target, progress: OnProgress<'_>) -> 
     manifest.number = target.next_number(manifest.number);
     target.publish(&manifest)?;
     // What earlier backups left that this one does not need.
-    remove_orphans(target.storage(), &manifest)?;
+    remove_orphans(target.storage(), target.database(), &manifest)?;
     target.settle()?;
     Ok(BackupReport { version: manifest.number, seq: seq.0, ..copier.report })
 }

@@ -16,7 +16,7 @@ pub(super) fn manifest(bytes: &[u8], records: bool, report: &mut FileReport) {
     let sealed = super::report::seal(bytes, report);
     let Some(payload) = payload(bytes, b"TRIMANIF", sealed, report) else { return };
     scalars(&payload, report);
-    for name in ["tables", "deletes", "schemas"] {
+    for name in ["tables", "deletes", "schemas", "tags", "history"] {
         let count = payload.get(name).and_then(Value::as_array).map_or(0, Vec::len);
         report.set(name, count);
     }

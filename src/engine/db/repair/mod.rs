@@ -74,10 +74,22 @@ fn build(
     manifest.next_file = numbers.peek();
     manifest.number += 1;
     manifest.previous = None;
+    forget_past(&mut manifest, report);
     target.publish(&manifest)?;
     note_unused(&**source, report)?;
     prove(target)?;
     target.settle()
+}
+
+/// Only the newest version is repaired.
+fn forget_past(manifest: &mut Manifest, report: &mut RepairReport) {
+    if !manifest.history.is_empty() || !manifest.tags.is_empty() {
+        let note =
+            "past versions, and the tags of them, are not carried over: read them in the damaged folder";
+        report.notes.push(note.to_owned());
+    }
+    manifest.history.clear();
+    manifest.tags.clear();
 }
 
 /// A file number that nothing in the damaged folder has.

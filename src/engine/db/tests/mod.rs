@@ -8,6 +8,7 @@ mod expiry;
 mod fence;
 mod follow;
 mod ordered;
+mod past;
 mod regressions;
 mod serializable;
 pub(super) mod support;

@@ -144,6 +144,8 @@ impl History {
         let millis = self.times[&version];
         let last = self.times.iter().rev().find(|(_, time)| **time == millis).map(|(version, _)| *version);
         match engine.version_at(millis) {
+            // A commit that a power cut kept from being acknowledged may be there all the same.
+            Ok(found) if Some(found) > self.versions.keys().last().copied() => {}
             Ok(found) => assert_eq!(Some(found), last, "the moment of version {version}, {what}"),
             Err(error) => assert_ne!(engine.retention(), ALL, "version {version}, {what}: {error}"),
         }

@@ -130,7 +130,7 @@ fn planted_link(ground: &Ground<'_>) -> Outcome {
 fn unwritable(ground: &Ground<'_>) -> Outcome {
     use std::os::unix::process::CommandExt;
     // SAFETY: the call has no arguments and cannot fail.
-    if unsafe { libc::geteuid() } != 0 {
+    if unsafe { libc::geteuid() } != 0 || !others_may_run(&std::env::current_exe().unwrap()) {
         return Ok(false);
     }
     open_to_all(ground.folder);
@@ -138,6 +138,11 @@ fn unwritable(ground: &Ground<'_>) -> Outcome {
     let told = worker::run(command.uid(NOBODY).gid(NOBODY), ground.before);
     require(told.error.as_ref().is_some_and(|error| error.contains("ermission")), &told)?;
     outcome(worker::judge(ground.folder, &as_before(ground)))
+}
+
+/// Whether a program may be run by everybody: it may have been built in somebody's private folder.
+fn others_may_run(program: &Path) -> bool {
+    program.ancestors().all(|path| path.metadata().is_ok_and(|found| found.permissions().mode() & 1 != 0))
 }
 
 fn open_to_all(folder: &Path) {

@@ -186,7 +186,10 @@ impl<'a> Run<'a> {
             self.undisturbed(&engine).map_err(|verdict| verdict.at(&format!("after {error}")))?;
             let again = run(&engine, op, self.history.state());
             if agrees(expect, &again) {
-                self.history.record(op, after, start, Some(self.storage.calls()));
+                // What is rightly refused is no commit.
+                if expect == Expect::Done {
+                    self.history.record(op, after, start, Some(self.storage.calls()));
+                }
                 return self
                     .undisturbed(&engine)
                     .map_err(|verdict| verdict.at(&format!("done after {error}")));

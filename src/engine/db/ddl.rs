@@ -8,7 +8,6 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 
 use super::core::Core;
 use super::definition::{altered, define};
-use super::maintenance::retire_missing;
 use super::manifest::{Manifest, TableRecord};
 use crate::common::{Error, Result};
 use crate::format::table::{OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, validate_name};
@@ -105,7 +104,7 @@ impl Core {
         let _writer = self.writer.lock();
         self.edit_state(|state| state.put(Arc::new(TableState::new(Arc::clone(&def), Vec::new(), 0))));
         if let Some(old) = old {
-            retire_missing(&old.files, &[]);
+            self.retire_missing(&old.files, &[]);
         }
         Ok(def)
     }
@@ -124,7 +123,7 @@ impl Core {
         self.edit_state(|state| {
             state.tables.remove(name);
         });
-        retire_missing(&table.files, &[]);
+        self.retire_missing(&table.files, &[]);
         Ok(())
     }
 
@@ -158,7 +157,7 @@ impl Core {
             }
         });
         if let Some(replaced) = replaced {
-            retire_missing(&replaced.files, &[]);
+            self.retire_missing(&replaced.files, &[]);
         }
         Ok(def)
     }

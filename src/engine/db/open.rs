@@ -52,7 +52,7 @@ fn open_writer(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let next = next_numbers(&*storage, &stored)?;
     let log = storage.is_durable().then_some(next);
     let recovered = recover(&storage, stored.database, &stored.manifest, log, &|| held(&*lock))?;
-    remove_orphans(&*storage, &stored.manifest)?;
+    remove_orphans(&*storage, &stored.manifest, &|_| false)?;
     Ok(assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock)))
 }
 
@@ -178,6 +178,7 @@ fn assemble(
         figures: Figures::default(),
         jobs: Jobs::default(),
         pace,
+        retired: Mutex::default(),
         reserve: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         poisoned: AtomicBool::new(false),

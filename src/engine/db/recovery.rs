@@ -3,10 +3,12 @@
 //! Replay stops at the torn tail of the newest log file; damage anywhere else is an error. Recovery changes no file: it
 //! only starts the next log file, so a crash inside it changes nothing, however often.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 
+use super::core::MANIFESTS_KEPT;
 use super::maintenance::key_spec;
 use super::manifest::{FileRecord, Manifest, TableRecord};
 use super::replay::Replay;
@@ -156,34 +158,39 @@ pub(super) fn newest_bound(manifest: &Manifest, files: &[FileId]) -> Result<Repl
     Ok(if files.last() == Some(&sealed.file) { ReplayBound::Exact(sealed) } else { ReplayBound::Open })
 }
 
-/// Removes files that no manifest names: left by a crash between writing them and publishing them.
-pub(super) fn remove_orphans(storage: &dyn Storage, manifest: &Manifest) -> Result<()> {
-    let live = manifest.paths();
-    for dir in [layout::SST_DIR, layout::DEL_DIR] {
-        for path in
-            storage.list(dir)?.iter().map(|name| format!("{dir}/{name}")).filter(|path| !live.contains(path))
-        {
-            storage.remove(&path)?;
-        }
-    }
-    let files: Vec<FileId> =
-        manifest.tables.iter().flat_map(|table| table.files.iter().map(|file| file.sst.file)).collect();
-    for name in storage.list(layout::INDEX_DIR)? {
-        if layout::is_draft(&name) || layout::file_number(&name).is_none_or(|file| !files.contains(&file)) {
-            storage.remove(&format!("{}/{name}", layout::INDEX_DIR))?;
-        }
-    }
+/// Removes files that no manifest names and that are not `in_use`: left by a crash between writing them and publishing
+/// them, or by a removal that failed. Returns their number.
+pub(super) fn remove_orphans(
+    storage: &dyn Storage,
+    manifest: &Manifest,
+    in_use: &dyn Fn(FileId) -> bool,
+) -> Result<u64> {
+    let live: HashSet<String> = manifest.paths().into_iter().collect();
+    let files: HashSet<FileId> = manifest.files().collect();
     let start = manifest.wal_start.unwrap_or_default();
-    for name in storage.list(layout::WAL_DIR)? {
-        if layout::file_number(&name).is_some_and(|file| file < start) || !name.ends_with(".wal") {
-            storage.remove(&format!("{}/{name}", layout::WAL_DIR))?;
+    let is_orphan = |dir: &str, name: &str| {
+        let number = layout::file_number(name);
+        match dir {
+            layout::WAL_DIR => number.is_some_and(|file| file < start) || !name.ends_with(".wal"),
+            layout::MANIFEST_DIR => {
+                let number = number.unwrap_or_default().0;
+                let kept = manifest.number.saturating_sub(MANIFESTS_KEPT)..=manifest.number;
+                !kept.contains(&number) || layout::is_draft(name)
+            }
+            // Codes are written before their file is named.
+            layout::INDEX_DIR => {
+                let is_live = |file: &FileId| files.contains(file) && !layout::is_draft(name);
+                number.is_none_or(|file| !is_live(&file) && !in_use(file))
+            }
+            _ => !live.contains(&format!("{dir}/{name}")) && !number.is_some_and(in_use),
+        }
+    };
+    let mut removed = 0;
+    for dir in layout::DIRS {
+        for name in storage.list(dir)?.iter().filter(|name| is_orphan(dir, name)) {
+            storage.remove(&format!("{dir}/{name}"))?;
+            removed += 1;
         }
     }
-    for name in storage.list(layout::MANIFEST_DIR)? {
-        let number = layout::file_number(&name).unwrap_or_default().0;
-        if number > manifest.number || number + 2 < manifest.number || name.ends_with(".new") {
-            storage.remove(&format!("{}/{name}", layout::MANIFEST_DIR))?;
-        }
-    }
-    Ok(())
+    Ok(removed)
 }

@@ -1,11 +1,16 @@
-//! `vacuum`: gives back now what automatic maintenance would give back in time. Files that no manifest names are not its
-//! business: the next opening for writing removes them, when nobody can be using them.
+//! `vacuum`: gives back now what automatic maintenance would give back in time: the bytes of rows that were deleted,
+//! replaced or have expired before it began, and files that nothing names.
+//!
+//! Once it has returned, those bytes are in no file of the database, except where a snapshot still reads the file. What
+//! the medium keeps of a removed file is not its business.
 
 use std::sync::Arc;
 
-use super::core::Core;
-use crate::common::Result;
+use super::core::{Core, MANIFESTS_KEPT};
+use super::recovery::remove_orphans;
+use crate::common::{FileId, Result};
 use crate::format::layout;
+use crate::lsm::{Expiry, Retired, TableFile, TableState};
 
 /// What a vacuum came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -14,8 +19,10 @@ pub struct VacuumReport {
     pub bytes_before: u64,
     /// Bytes on disk after it.
     pub bytes_after: u64,
-    /// Files with deleted rows that were rewritten without them.
+    /// Files with dead rows that were rewritten without them.
     pub rewritten: u64,
+    /// Files that were removed because nothing named them: left where a removal had failed.
+    pub orphans: u64,
 }
 
 impl VacuumReport {
@@ -27,7 +34,7 @@ impl VacuumReport {
 }
 
 impl Core {
-    /// Flushes, and rewrites the tables of which a file holds a deleted row.
+    /// Flushes, and rewrites every file that holds a dead row, one at a time.
     pub(super) fn vacuum(&self) -> Result<VacuumReport> {
         self.check_writable()?;
         let bytes_before = self.bytes_on_disk()?;
@@ -36,14 +43,45 @@ impl Core {
         let mut rewritten = 0;
         let state = Arc::clone(&self.published.load().state);
         for table in state.tables.values() {
-            let holed = table.files.iter().filter(|file| file.dead_rows() > 0).count() as u64;
-            rewritten += holed;
-            if holed > 0 {
-                self.compact_table(table.def.id)?;
+            for file in self.holed(table)? {
+                rewritten += u64::from(self.rewrite(table.def.id, file)?);
             }
         }
         drop(state);
-        Ok(VacuumReport { bytes_before, bytes_after: self.bytes_on_disk()?, rewritten })
+        self.turn_over_manifests()?;
+        let orphans = self.remove_orphans()?;
+        Ok(VacuumReport { bytes_before, bytes_after: self.bytes_on_disk()?, rewritten, orphans })
+    }
+
+    /// Files with a dead row.
+    fn holed(&self, table: &TableState) -> Result<Vec<FileId>> {
+        let expiry = Expiry::of(&table.def, self.now());
+        let has_expired = |file: &TableFile| {
+            expiry.map_or(Ok(false), |expiry| Ok(!expiry.in_file(&table.def, file)?.is_empty()))
+        };
+        let mut holed = Vec::new();
+        for file in table.files.iter() {
+            if file.dead_rows() > 0 || has_expired(file)? {
+                holed.push(file.id());
+            }
+        }
+        Ok(holed)
+    }
+
+    /// Writes manifests until none from before is kept: they name first and last keys of files that are gone.
+    fn turn_over_manifests(&self) -> Result<()> {
+        let mut live = self.maintenance.lock();
+        (0..=MANIFESTS_KEPT).try_for_each(|_| self.edit_manifest(&mut live, |_| Ok(())))
+    }
+
+    /// Removes files that no manifest names, that nobody is writing, and that no snapshot reads.
+    fn remove_orphans(&self) -> Result<u64> {
+        let live = self.maintenance.lock();
+        // A log that is being begun is a draft.
+        let _writer = self.writer.lock();
+        self.check_lock()?;
+        let is_held = |file| self.retired.lock().iter().filter_map(Retired::held).any(|held| held == file);
+        remove_orphans(&*self.storage, &live.manifest, &|file| self.numbers.is_unnamed(file) || is_held(file))
     }
 
     fn bytes_on_disk(&self) -> Result<u64> {

@@ -163,7 +163,7 @@ fn finish(captured: Captured<'_>, target: &Target, progress: OnProgress<'_>) -> 
     manifest.number = target.next_number(manifest.number);
     target.publish(&manifest)?;
     // What earlier backups left that this one does not need.
-    remove_orphans(target.storage(), &manifest)?;
+    remove_orphans(target.storage(), &manifest, &|_| false)?;
     target.settle()?;
     Ok(BackupReport { version: manifest.number, seq: seq.0, ..copier.report })
 }

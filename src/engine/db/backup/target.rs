@@ -101,7 +101,7 @@ impl Target {
 
     fn clear(&self) -> Result<()> {
         if let Some(now) = manifest::load(&*self.storage)? {
-            return remove_orphans(&*self.storage, &now.manifest);
+            return remove_orphans(&*self.storage, &now.manifest, &|_| false).map(drop);
         }
         for dir in layout::DIRS {
             for name in self.storage.list(dir)? {

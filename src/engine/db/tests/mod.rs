@@ -13,3 +13,4 @@ mod serializable;
 pub(super) mod support;
 mod transactions;
 mod transactions_model;
+mod vacuum;

@@ -89,7 +89,7 @@ impl CodedQuery {
     }
 
     /// The distance that a key stands for.
-    #[must_use]
+    #[cfg(test)]
     pub fn distance(&self, key: f32) -> f64 {
         match self.metric {
             Metric::Cosine => f64::from(key) + 1.0,

@@ -45,7 +45,10 @@ impl Coded {
         let components: Vec<f32> = query.components().iter().map(|number| *number as f32).collect();
         let exact = CodedQuery::new(query.metric(), &components)?;
         Some(Self {
-            query: recall.map_or(exact.clone(), |recall| exact.with_recall(recall)),
+            query: match recall {
+                Some(recall) => exact.with_recall(recall),
+                None => exact,
+            },
             k,
             by_signs: recall.is_some(),
             bound: AtomicU64::new(f64::INFINITY.to_bits()),

@@ -16,7 +16,6 @@ use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TablePr
 use datafusion::common::{Column, DFSchema, ParamValues, TableReference, plan_datafusion_err, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableProviderFilterPushDown, TableType,
     lit,
@@ -159,14 +158,10 @@ impl Found {
         let scan = self.table.scan(state, Some(&columns), filters, None).await?;
         let schema = DFSchema::try_from(scan.schema())?;
         let physical = |expr: &Expr| state.create_physical_expr(expr.clone(), &schema);
-        let conditions = std::iter::once(self.vector.clone().is_not_null()).chain(filters.iter().cloned());
-        let predicate = conjunction(conditions).map(|all| physical(&all)).transpose()?;
+        let predicate = filters.iter().cloned().fold(self.vector.clone().is_not_null(), Expr::and);
         let distance = physical(&self.distance)?;
         let key = PhysicalSortExpr::new(Arc::clone(&distance), SortOptions::new(false, false));
-        let filtered = match predicate {
-            Some(predicate) => Arc::new(FilterExec::try_new(predicate, Arc::clone(&scan))?),
-            None => scan,
-        };
+        let filtered = Arc::new(FilterExec::try_new(physical(&predicate)?, Arc::clone(&scan))?);
         let sort = SortExec::new([key].into(), filtered).with_fetch(Some(self.k));
         let Some(search) = recognise(&sort)? else { return Ok(None) };
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, plan_datafusion_err, plan_err};
+use datafusion::common::{DFSchema, internal_err, plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, ScalarUDF, TableProviderFilterPushDown, TableType};
@@ -125,11 +125,13 @@ impl TableProvider for FoundMany {
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = needed_columns(&self.table.schema(), projection, filters, &self.column)?;
-        let scan = self.table.scan(state, Some(&columns), filters, None).await?;
-        let Some(scan) = scan.downcast_ref::<ScanExec>().filter(|_| scan.fetch().is_none()) else {
-            return plan_err!(
-                "vector_search: a condition on the whole key leaves one row; ask for it by SELECT"
-            );
+        let mut scan = self.table.scan(state, Some(&columns), filters, None).await?;
+        if !scan.is::<ScanExec>() {
+            // A condition on the whole key became a lookup, which is no scan; the search applies it as well.
+            scan = self.table.scan(state, Some(&columns), &[], None).await?;
+        }
+        let Some(scan) = scan.downcast_ref::<ScanExec>() else {
+            return internal_err!("a scan without conditions is {}", scan.name());
         };
         let inner = scan.schema();
         let condition = conjunction(filters.iter().cloned());

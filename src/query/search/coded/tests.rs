@@ -225,6 +225,8 @@ fn many_searches_at_once_find_what_each_finds() {
         assert_eq!(distances(&found), distances(&want), "{metric} {condition}");
     }
     let two = format!("[{}, {}]", queries[0], queries[1]);
+    let one_row = format!("SELECT _distance, id FROM vector_search('t', 'v', {two}, 5) WHERE id = 8");
+    assert_eq!(found(&db, &one_row).iter().map(|(_, id)| *id).collect::<Vec<_>>(), [8, 8]);
     let later = format!("SELECT _distance, id FROM vector_search('t', 'v', {two}, 5) WHERE _query = 1");
     assert_eq!(found(&db, &later).len(), 5);
     let sql =

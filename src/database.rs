@@ -328,10 +328,12 @@ impl Database {
         Ok(self.inner.engine.backup(path.as_ref(), mode, progress)?)
     }
 
-    /// Rewrites every file that holds deleted rows, now. Never needed: compaction does so in time.
+    /// Rewrites every file that holds deleted, replaced or expired rows, now, and removes files that nothing names. Once it
+    /// has returned, the bytes of such rows are in no file, except where a snapshot reads it, or a past version that a tag
+    /// or the retention keeps needs it. Never needed for space: compaction gives that back in time.
     ///
     /// # Errors
-    /// When the disk refuses; nothing is lost then.
+    /// When the disk refuses; nothing is lost then. `Unsupported` inside a transaction, `Invalid` for a past version.
     pub async fn vacuum(&self) -> Result<VacuumReport> {
         let database = self.clone();
         runtime::on_worker(async move { database.vacuum_blocking() }).await
@@ -343,6 +345,7 @@ impl Database {
     /// As [`Database::vacuum`].
     pub fn vacuum_blocking(&self) -> Result<VacuumReport> {
         self.check_open()?;
+        self.connection.refuse_within("a vacuum")?;
         Ok(self.inner.engine.vacuum()?)
     }
 

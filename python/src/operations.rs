@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use trilith::engine::{BackupProgress, Error, Loss, Result};
 use trilith::{BackupReport, CopyMode, RepairReport};
 
-use crate::error::from_engine;
+use crate::error::{from_database, from_engine};
 
 /// Calls `work` without the GIL; Ctrl-C and an error of `progress` end it.
 fn watched<T: Send>(
@@ -95,12 +95,12 @@ pub(crate) fn repair<'py>(py: Python<'py>, damaged: &str, path: &str) -> PyResul
 
 /// Gives back the space of deleted rows.
 pub(crate) fn vacuum<'py>(py: Python<'py>, database: &trilith::Database) -> PyResult<Bound<'py, PyDict>> {
-    let engine = database.engine();
-    let report = py.detach(|| engine.vacuum()).map_err(from_engine)?;
+    let report = py.detach(|| database.vacuum_blocking()).map_err(from_database)?;
     let dict = PyDict::new(py);
     dict.set_item("freed_bytes", report.freed())?;
     dict.set_item("bytes", report.bytes_after)?;
     dict.set_item("rewritten_files", report.rewritten)?;
+    dict.set_item("orphans", report.orphans)?;
     Ok(dict)
 }
 

@@ -93,4 +93,12 @@ def test_vacuum_gives_the_space_of_deleted_rows_back(shop):
     shop.table("items").delete("id % 10 < 2")
     freed = shop.vacuum()
     assert freed["rewritten_files"] >= 1
+    assert freed["orphans"] == 0
+    again = shop.sql("VACUUM")
+    assert (again.columns, again.fetchone()[2:]) == (list(freed), (0, 0))
+    shop.sql("BEGIN")
+    for vacuum in (shop.vacuum, lambda: shop.sql("VACUUM")):
+        with pytest.raises(trilith.Unsupported, match="transaction"):
+            vacuum()
+    shop.sql("ROLLBACK")
     assert len(shop.table("items")) == 8000

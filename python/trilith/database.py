@@ -207,9 +207,19 @@ class Database(Versions):
         return self._native.backup(os.fspath(path), copy, reporter(progress, "backup", "bytes"))
 
     def vacuum(self) -> dict[str, int]:
-        """Rewrite every file that holds deleted rows, now, and return the bytes that the disk has back.
+        """Rewrite every file that holds deleted, replaced or expired rows, now, and remove files that nothing names.
 
-        Never needed: compaction does so in time.
+        Afterwards the bytes of such rows are in no file, except where a query still reads it, or a past version that a
+        tag or the retention keeps needs it. Never needed for space: compaction gives that back in time. SQL's
+        ``VACUUM`` does the same and returns the same figures as a row.
+
+        Returns:
+            ``freed_bytes``, the ``bytes`` that are left, ``rewritten_files``, and ``orphans``: files that a failed
+            removal had left behind.
+
+        Raises:
+            Invalid: a past version.
+            Unsupported: inside a transaction.
         """
         return self._native.vacuum()
 

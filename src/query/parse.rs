@@ -29,7 +29,7 @@ pub enum Statement {
     Copy(Box<CopyStatement>),
     /// `CHECKPOINT`: write the memtables to files.
     Checkpoint,
-    /// `VACUUM`: compact now.
+    /// `VACUUM`: give back the space of dead rows now.
     Vacuum,
     /// `CREATE TAG` and its kin.
     Versions(VersionStatement),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::common::ParamValues;
 use datafusion::common::config::Dialect;
@@ -15,7 +16,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::prelude::SessionConfig;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use parking_lot::RwLock;
 
 use super::catalog::{CATALOG, DEFAULT_SCHEMA, TrilithCatalogs};
@@ -66,6 +67,14 @@ impl Sessions {
         state.register_catalog_list(Arc::new(TrilithCatalogs::new(pinned.clone(), locals)));
         state.mark_start_execution();
         state
+    }
+
+    /// A result that is known already.
+    ///
+    /// # Errors
+    /// Never in practice: a batch has one schema.
+    pub fn given(&self, rows: RecordBatch) -> Result<DataFrame> {
+        Ok(SessionContext::new_with_state(self.base.read().clone()).read_batch(rows)?)
     }
 
     /// The result of a statement that has none and reads nothing.

@@ -176,9 +176,13 @@ impl Vacuum {
         let engine = Engine::open_path(&self.path, Options { create: false, ..Options::default() })?;
         let report = engine.vacuum()?;
         engine.close()?;
-        let (rewritten, freed, left) = (report.rewritten, report.freed(), report.bytes_after);
-        writeln!(console.out, "{rewritten} files rewritten, {freed} bytes freed, {left} bytes on disk")
-            .map_err(output_error)?;
+        let (rewritten, orphans) = (report.rewritten, report.orphans);
+        let (freed, left) = (report.freed(), report.bytes_after);
+        writeln!(
+            console.out,
+            "{rewritten} files rewritten, {orphans} orphans removed, {freed} bytes freed, {left} bytes on disk"
+        )
+        .map_err(output_error)?;
         Ok(0)
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::core::Core;
 use super::jobs::{CompactionInfo, Job};
-use super::maintenance::{drop_dead, record_files, retire_missing};
+use super::maintenance::{drop_dead, record_files};
 use super::manifest::Manifest;
 use crate::common::{Error, Figure, FileId, Result, SeqNo, TableId, record_duration};
 use crate::format::table::TableDef;
@@ -81,20 +81,38 @@ impl Core {
         choice.map_or(0, |choice| choice.inputs.iter().map(|&i| table.files[i].bytes()).sum())
     }
 
-    /// Merges all of a table's settled files into one sorted run, in place of a merge that is under way.
+    /// Merges all of a table's settled files into one sorted run.
     pub fn compact_table(&self, id: TableId) -> Result<()> {
+        let all = |files: &[FileShape<'_>]| {
+            let inputs: Vec<usize> = (0..files.len()).filter(|&i| files[i].settled).collect();
+            let is_clean = |i: &usize| files[*i].dead == 0 && files[*i].level == BOTTOM;
+            let is_done = inputs.is_empty() || (inputs.len() == 1 && inputs.iter().all(is_clean));
+            (!is_done).then_some((inputs, BOTTOM))
+        };
+        self.compact_at_once(id, |table| all(&shapes(table, self.now()))).map(drop)
+    }
+
+    /// Rewrites one file of a table without its dead rows, at its level. False when it is no longer there.
+    pub fn rewrite(&self, id: TableId, file: FileId) -> Result<bool> {
+        self.compact_at_once(id, |table| {
+            let at = table.files.iter().position(|other| other.id() == file)?;
+            shapes(table, self.now())[at].settled.then(|| (vec![at], table.files[at].level()))
+        })
+    }
+
+    /// Merges what `choose` says, files and new level, in place of a merge that is under way; false when it says nothing.
+    fn compact_at_once(
+        &self,
+        id: TableId,
+        choose: impl Fn(&TableState) -> Option<(Vec<usize>, u8)>,
+    ) -> Result<bool> {
         loop {
             let state = Arc::clone(&self.published.load().state);
-            let Some(table) = state.table_by_id(id) else { return Ok(()) };
-            let shapes = shapes(table, self.now());
-            let inputs: Vec<usize> = (0..shapes.len()).filter(|&i| shapes[i].settled).collect();
-            let is_clean = |i: &usize| shapes[*i].dead == 0 && shapes[*i].level == BOTTOM;
-            if inputs.is_empty() || (inputs.len() == 1 && inputs.iter().all(is_clean)) {
-                return Ok(());
-            }
-            let choice = Choice { inputs, level: BOTTOM, reason: Reason::Manual };
+            let Some(table) = state.table_by_id(id) else { return Ok(false) };
+            let Some((inputs, level)) = choose(table) else { return Ok(false) };
+            let choice = Choice { inputs, level, reason: Reason::Manual };
             match self.compact_due(&Due::new(table, &choice)) {
-                Ok(true) => return Ok(()),
+                Ok(true) => return Ok(true),
                 Ok(false) => {
                     self.jobs.cancel(Some(id));
                     self.jobs.wait(id);
@@ -140,6 +158,7 @@ impl Core {
         if published.is_err() {
             self.forget_files(&written);
         } else {
+            self.forget_unnamed(&written);
             self.note_compacted(due, bytes_out, start.elapsed());
         }
         published
@@ -214,8 +233,6 @@ impl Core {
         let recorded = self.sync_files().and_then(|()| self.edit_manifest(&mut live, record));
         recorded
             .inspect_err(|_| self.forget_files(&stored.iter().map(|info| info.file).collect::<Vec<_>>()))?;
-        // Of these nothing is left to read.
-        retire_missing(&outputs, &files);
         self.swap_compacted(id, files);
         Ok(written)
     }
@@ -224,7 +241,7 @@ impl Core {
         let _writer = self.writer.lock();
         self.edit_state(|state| {
             if let Some(table) = state.table_by_id(id).map(Arc::clone) {
-                retire_missing(&table.files, &files);
+                self.retire_missing(&table.files, &files);
                 let (frozen, active) = (table.frozen.clone(), Arc::clone(&table.active));
                 state.put(Arc::new(table.replace(Some(files), frozen, active)));
             }

@@ -21,11 +21,11 @@ use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, Opt
 use crate::format::{Hash128, layout};
 use crate::io::{LockGuard, Storage};
 use crate::lsm::compaction::Pace;
-use crate::lsm::{FileNumbers, Output, Published, State, TableState};
+use crate::lsm::{FileNumbers, Output, Published, Retired, State, TableState};
 use crate::wal::{WalEnd, WalWriter};
 
 /// Manifests kept behind the live one.
-const MANIFESTS_KEPT: u64 = 2;
+pub(super) const MANIFESTS_KEPT: u64 = 2;
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -49,6 +49,8 @@ pub(super) struct Core {
     pub jobs: Jobs,
     /// How fast they may write.
     pub pace: Pace,
+    /// Files that only snapshots hold.
+    pub retired: Mutex<Vec<Retired>>,
     /// True while space is kept aside.
     pub reserve: AtomicBool,
     pub closed: AtomicBool,
@@ -198,6 +200,7 @@ impl Core {
                     live.history.keep(&live.manifest, &now, self.storage.is_durable());
                 }
                 (live.manifest, live.hash) = (next, Some(hash));
+                self.numbers.settle(live.manifest.files());
                 self.remove_old(live, &forgotten, unused);
                 Ok(())
             }

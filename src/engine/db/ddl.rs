@@ -8,7 +8,6 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 
 use super::core::{Core, Live, Writer};
 use super::definition::{altered, define};
-use super::maintenance::retire_missing;
 use super::manifest::{Manifest, TableRecord};
 use crate::common::{Error, Result};
 use crate::format::table::{OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, validate_name};
@@ -106,7 +105,7 @@ impl Core {
             state.put(Arc::new(TableState::new(Arc::clone(&def), Vec::new(), 0)));
         })?;
         if let Some(old) = old {
-            retire_missing(&old.files, &[]);
+            self.retire_missing(&old.files, &[]);
         }
         Ok(def)
     }
@@ -123,7 +122,7 @@ impl Core {
         self.redefine(&mut live, &mut self.writer.lock(), edit, |state| {
             state.tables.remove(name);
         })?;
-        retire_missing(&table.files, &[]);
+        self.retire_missing(&table.files, &[]);
         Ok(())
     }
 
@@ -181,7 +180,7 @@ impl Core {
             }
         })?;
         if let Some(replaced) = replaced {
-            retire_missing(&replaced.files, &[]);
+            self.retire_missing(&replaced.files, &[]);
         }
         Ok(def)
     }

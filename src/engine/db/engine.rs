@@ -187,7 +187,9 @@ impl Engine {
         state.tables.values().try_for_each(|table| self.core.compact_table(table.def.id))
     }
 
-    /// Rewrites every file that holds deleted rows, now. Never needed: compaction does so in time.
+    /// Rewrites every file that holds deleted, replaced or expired rows, now, and removes files that nothing names. Once it
+    /// has returned, the bytes of such rows are in no file, except where a snapshot reads it, or a past version that a tag
+    /// or the retention keeps needs it. Never needed for space: compaction gives that back in time.
     ///
     /// # Errors
     /// When the disk refuses; nothing is lost then.

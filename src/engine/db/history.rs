@@ -13,7 +13,7 @@ use super::recovery::open_files;
 use crate::common::{DatabaseId, FileId, Result, SeqNo};
 use crate::format::Hash128;
 use crate::io::Storage;
-use crate::lsm::{Published, State, TableFile};
+use crate::lsm::{Published, Retired, State, TableFile};
 
 /// A name for a version, which is kept as long as the name is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -72,10 +72,10 @@ pub(super) struct Held {
 }
 
 impl History {
-    /// What the manifests that `live` keeps hold, as its opening finds it. One that cannot be read keeps nothing: who
-    /// asks for its versions is told.
-    pub fn open(storage: &Arc<dyn Storage>, live: &Stored, state: &State) -> Self {
-        let mut history = Self::default();
+    /// What the manifests that `live` keeps hold, as its opening finds it, and those files of theirs that the live one
+    /// does not name. A manifest that cannot be read keeps nothing: who asks for its versions is told.
+    pub fn open(storage: &Arc<dyn Storage>, live: &Stored, state: &State) -> (Self, Vec<Retired>) {
+        let (mut history, mut retired) = (Self::default(), Vec::new());
         let mut known: Vec<Arc<TableFile>> = all_files(state).map(Arc::clone).collect();
         for entry in &live.manifest.history {
             let opened = manifest::load_retained(&**storage, live.database, entry)
@@ -83,12 +83,12 @@ impl History {
             for file in opened.into_iter().flatten() {
                 if known.iter().all(|known| known.id() != file.id()) {
                     // Only kept versions name it.
-                    file.retire();
+                    retired.push(file.retire());
                     known.push(file);
                 }
             }
         }
-        history
+        (history, retired)
     }
 
     fn open_kept(

@@ -92,7 +92,15 @@ impl Core {
     pub fn forget_files(&self, files: &[FileId]) {
         if self.check_writable().is_ok() {
             remove_files(&*self.storage, files);
+            self.numbers.settle(files.iter().copied());
         }
+    }
+
+    /// Removes those of the files just written that their manifest did not name: every row of them was dead already.
+    pub fn forget_unnamed(&self, written: &[FileId]) {
+        let unnamed: Vec<FileId> =
+            written.iter().copied().filter(|file| self.numbers.is_unnamed(*file)).collect();
+        self.forget_files(&unnamed);
     }
 
     fn write_captured(
@@ -127,6 +135,7 @@ impl Core {
             }
             Ok(())
         })?;
+        self.forget_unnamed(written);
         self.remove_logs(live.manifest.oldest_log());
         captured.state.times.forget_before(live.manifest.as_of);
         Ok(flushed)
@@ -168,12 +177,12 @@ impl Core {
         for file in &unstored {
             bitmaps.push((file.id(), &**file.deletes()?));
         }
-        let number = self.numbers.take();
+        let number = self.numbers.begin();
         let write = || {
             self.storage.remove(&layout::del(number))?;
             deletes::write(&*self.storage, self.database, number, &bitmaps)
         };
-        let info = self.with_reserve(write).inspect_err(|_| remove_files(&*self.storage, &[number]))?;
+        let info = self.with_reserve(write).inspect_err(|_| self.forget_files(&[number]))?;
         for file in unstored {
             *file = Arc::new(file.stored_in(info));
         }
@@ -188,7 +197,7 @@ impl Core {
         self.edit_state(|state| {
             for done in flushed {
                 let Some(table) = state.table_by_id(done.table).map(Arc::clone) else { continue };
-                retire_missing(&table.files, &done.files);
+                self.retire_missing(&table.files, &done.files);
                 let is_done = |memtable: &Arc<MemTable>| {
                     done.memtables.iter().any(|flushed| Arc::ptr_eq(flushed, memtable))
                 };
@@ -226,6 +235,14 @@ impl Core {
         }
     }
 
+    /// Lets the files go that the next version does not hold.
+    pub fn retire_missing(&self, before: &[Arc<TableFile>], after: &[Arc<TableFile>]) {
+        let missing = before.iter().filter(|file| !after.iter().any(|kept| kept.id() == file.id()));
+        let mut retired = self.retired.lock();
+        retired.retain(|file| file.held().is_some());
+        retired.extend(missing.map(|file| file.retire()));
+    }
+
     /// True when memtables wait for a flush.
     pub fn has_frozen(&self) -> bool {
         self.published.load().state.tables.values().any(|table| !table.frozen.is_empty())
@@ -243,13 +260,6 @@ pub(super) fn key_spec(table: &TableDef) -> Result<Option<KeySpec>> {
 /// Files without a live row are left out of the next version.
 pub(super) fn drop_dead(files: Vec<Arc<TableFile>>) -> Vec<Arc<TableFile>> {
     files.into_iter().filter(|file| file.live_rows() > 0).collect()
-}
-
-/// Lets the files go that the next version does not hold.
-pub(super) fn retire_missing(before: &[Arc<TableFile>], after: &[Arc<TableFile>]) {
-    for file in before.iter().filter(|file| !after.iter().any(|kept| kept.id() == file.id())) {
-        file.retire();
-    }
 }
 
 /// Writes a table's files into the manifest.

@@ -142,6 +142,12 @@ impl Manifest {
         unused.into_iter().map(|info| info.file).collect()
     }
 
+    /// Numbers of the SSTables and bitmap files that it names.
+    pub fn files(&self) -> impl Iterator<Item = FileId> {
+        let files = self.tables.iter().flat_map(|table| &table.files).map(|file| file.sst.file);
+        files.chain(self.deletes.iter().map(|info| info.file))
+    }
+
     /// Every file the manifest names, as paths.
     #[must_use]
     pub fn paths(&self) -> Vec<String> {

@@ -24,6 +24,7 @@ mod jobs;
 mod maintenance;
 mod manifest;
 mod open;
+mod orphans;
 mod past;
 mod pressure;
 mod range;

@@ -12,7 +12,8 @@ use super::group::CommitQueue;
 use super::history::History;
 use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
-use super::recovery::{Recovered, log_files, recover, remove_orphans};
+use super::orphans::remove_orphans;
+use super::recovery::{Recovered, log_files, recover};
 use crate::common::{
     ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result, SeqNo,
 };
@@ -53,10 +54,11 @@ fn open_writer(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let next = next_numbers(&*storage, &stored)?;
     let log = storage.is_durable().then_some(next);
     let recovered = recover(&storage, stored.database, &stored.manifest, log, &|| held(&*lock))?;
-    let history = History::open(&storage, &stored, &recovered.state);
-    remove_orphans(&*storage, stored.database, &stored.manifest)?;
+    let (history, retired) = History::open(&storage, &stored, &recovered.state);
+    remove_orphans(&*storage, stored.database, &stored.manifest, &|_| false)?;
     let core = assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock));
     core.maintenance.lock().history = history;
+    *core.retired.lock() = retired;
     Ok(core)
 }
 
@@ -189,6 +191,7 @@ fn assemble(
         figures: Figures::default(),
         jobs: Jobs::default(),
         pace,
+        retired: Mutex::default(),
         reserve: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         poisoned: AtomicBool::new(false),

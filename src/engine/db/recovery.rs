@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 
-use super::history::kept_paths;
 use super::maintenance::key_spec;
 use super::manifest::{FileRecord, Manifest, TableRecord};
 use super::replay::Replay;
@@ -179,40 +178,4 @@ pub(super) fn newest_bound(manifest: &Manifest, files: &[FileId]) -> Result<Repl
         ));
     }
     Ok(if files.last() == Some(&sealed.file) { ReplayBound::Exact(sealed) } else { ReplayBound::Open })
-}
-
-/// Removes files that neither the live manifest nor one that it keeps names: left by a crash between writing them and
-/// publishing them. Where a kept manifest cannot be read, nothing tells what it needs, and no such file is removed.
-pub(super) fn remove_orphans(storage: &dyn Storage, database: DatabaseId, manifest: &Manifest) -> Result<()> {
-    let mut live = manifest.paths();
-    let kept = kept_paths(storage, database, manifest);
-    let dirs: &[&str] = if kept.is_ok() { &[layout::SST_DIR, layout::DEL_DIR] } else { &[] };
-    live.extend(kept.unwrap_or_default());
-    for dir in dirs {
-        for path in
-            storage.list(dir)?.iter().map(|name| format!("{dir}/{name}")).filter(|path| !live.contains(path))
-        {
-            storage.remove(&path)?;
-        }
-    }
-    for name in storage.list(layout::INDEX_DIR)? {
-        let is_named = |file: FileId| live.contains(&layout::sst(file));
-        if layout::is_draft(&name) || !layout::file_number(&name).is_some_and(is_named) {
-            storage.remove(&format!("{}/{name}", layout::INDEX_DIR))?;
-        }
-    }
-    let start = manifest.oldest_log();
-    for name in storage.list(layout::WAL_DIR)? {
-        if layout::file_number(&name).is_some_and(|file| file < start) || !name.ends_with(".wal") {
-            storage.remove(&format!("{}/{name}", layout::WAL_DIR))?;
-        }
-    }
-    for name in storage.list(layout::MANIFEST_DIR)? {
-        let number = layout::file_number(&name).unwrap_or_default().0;
-        let kept = manifest.history.iter().any(|entry| entry.number == number);
-        if number > manifest.number || (number + 2 < manifest.number && !kept) || layout::is_draft(&name) {
-            storage.remove(&format!("{}/{name}", layout::MANIFEST_DIR))?;
-        }
-    }
-    Ok(())
 }

@@ -1,11 +1,20 @@
-//! `vacuum`: gives back now what automatic maintenance would give back in time. Files that no manifest names are not its
-//! business: the next opening for writing removes them, when nobody can be using them.
+//! `vacuum`: gives back now what automatic maintenance would give back in time: the bytes of rows that were deleted,
+//! replaced or have expired before it began, and files that nothing names.
+//!
+//! Once it has returned, those bytes are in no file of the database, except where a snapshot still reads the file, or a
+//! past version that a tag or the retention keeps needs it. Readers in other processes keep files open, not names. What the
+//! medium keeps of a removed file is not its business.
 
 use std::sync::Arc;
 
-use super::core::Core;
-use crate::common::Result;
+use super::core::{Core, MANIFESTS_KEPT};
+use super::orphans::remove_orphans;
+use crate::common::{FileId, Result, TableId};
 use crate::format::layout;
+use crate::lsm::{Expiry, Retired, TableFile, TableState};
+
+/// Looks at a table's files: a merge that was under way at the first may bring in a file with dead rows once.
+const LOOKS: u32 = 2;
 
 /// What a vacuum came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -14,8 +23,10 @@ pub struct VacuumReport {
     pub bytes_before: u64,
     /// Bytes on disk after it.
     pub bytes_after: u64,
-    /// Files with deleted rows that were rewritten without them.
+    /// Files with dead rows that were rewritten without them.
     pub rewritten: u64,
+    /// Files that were removed because nothing named them: left where a removal had failed.
+    pub orphans: u64,
 }
 
 impl VacuumReport {
@@ -27,24 +38,81 @@ impl VacuumReport {
 }
 
 impl Core {
-    /// Flushes, and rewrites the tables of which a file holds a deleted row.
+    /// Flushes, and rewrites every file that holds a dead row, one at a time.
     pub(super) fn vacuum(&self) -> Result<VacuumReport> {
         self.check_writable()?;
         let bytes_before = self.bytes_on_disk()?;
         self.freeze(&mut self.writer.lock())?;
         self.flush_frozen()?;
         self.forget_versions()?;
+        let tables: Vec<TableId> =
+            self.published.load().state.tables.values().map(|table| table.def.id).collect();
         let mut rewritten = 0;
-        let state = Arc::clone(&self.published.load().state);
-        for table in state.tables.values() {
-            let holed = table.files.iter().filter(|file| file.dead_rows() > 0).count() as u64;
-            rewritten += holed;
-            if holed > 0 {
-                self.compact_table(table.def.id)?;
+        for table in tables {
+            rewritten += self.rewrite_holed(table)?;
+        }
+        self.turn_over_manifests()?;
+        let orphans = self.remove_orphans()?;
+        // A removal that is not durable is none.
+        for dir in layout::DIRS {
+            // A folder that came with a later version of the format may be missing.
+            self.storage.create_dir(dir)?;
+            self.storage.sync_dir(dir)?;
+        }
+        Ok(VacuumReport { bytes_before, bytes_after: self.bytes_on_disk()?, rewritten, orphans })
+    }
+
+    fn rewrite_holed(&self, table: TableId) -> Result<u64> {
+        let mut rewritten = 0;
+        for _ in 0..LOOKS {
+            let holed = self.holed(table)?;
+            let mut done = 0;
+            for &file in &holed {
+                done += usize::from(self.rewrite(table, file)?);
+            }
+            rewritten += done as u64;
+            if done == holed.len() {
+                break;
             }
         }
-        drop(state);
-        Ok(VacuumReport { bytes_before, bytes_after: self.bytes_on_disk()?, rewritten })
+        Ok(rewritten)
+    }
+
+    /// Files of a table with a dead row.
+    fn holed(&self, table: TableId) -> Result<Vec<FileId>> {
+        let state = Arc::clone(&self.published.load().state);
+        state.table_by_id(table).map_or_else(|| Ok(Vec::new()), |table| self.holed_of(table))
+    }
+
+    fn holed_of(&self, table: &TableState) -> Result<Vec<FileId>> {
+        let expiry = Expiry::of(&table.def, self.now());
+        let has_expired = |file: &TableFile| -> Result<bool> {
+            expiry.map_or(Ok(false), |expiry| Ok(!expiry.in_file(&table.def, file)?.is_empty()))
+        };
+        let mut holed = Vec::new();
+        for file in table.files.iter() {
+            if file.dead_rows() > 0 || has_expired(file)? {
+                holed.push(file.id());
+            }
+        }
+        Ok(holed)
+    }
+
+    /// Writes manifests until none from before is kept: they name first and last keys of files that are gone.
+    fn turn_over_manifests(&self) -> Result<()> {
+        let mut live = self.maintenance.lock();
+        (0..=MANIFESTS_KEPT).try_for_each(|_| self.edit_manifest(&mut live, |_| Ok(())))
+    }
+
+    /// Removes files that no manifest names, that nobody is writing, and that no snapshot reads.
+    fn remove_orphans(&self) -> Result<u64> {
+        let live = self.maintenance.lock();
+        // A log that is being begun is a draft.
+        let _writer = self.writer.lock();
+        self.check_lock()?;
+        let is_held = |file| self.retired.lock().iter().filter_map(Retired::held).any(|held| held == file);
+        let in_use = |file| self.numbers.is_unnamed(file) || is_held(file);
+        remove_orphans(&*self.storage, self.database, &live.manifest, &in_use)
     }
 
     fn bytes_on_disk(&self) -> Result<u64> {

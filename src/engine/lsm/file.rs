@@ -4,7 +4,7 @@
 //! file leaves the disk when the last version that holds it is gone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use roaring::RoaringBitmap;
 
@@ -37,6 +37,18 @@ struct Handle {
     codes: CodeCache,
     obsolete: AtomicBool,
     pid: u32,
+}
+
+/// A file that the newest version does not hold.
+#[derive(Debug)]
+pub struct Retired(FileId, Weak<Handle>);
+
+impl Retired {
+    /// Its number, while an older version holds it.
+    #[must_use]
+    pub fn held(&self) -> Option<FileId> {
+        (self.1.strong_count() > 0).then_some(self.0)
+    }
 }
 
 impl Drop for Handle {
@@ -284,7 +296,8 @@ impl TableFile {
     }
 
     /// Removes the file from disk once no version holds it.
-    pub fn retire(&self) {
+    pub fn retire(&self) -> Retired {
         self.handle.obsolete.store(true, Ordering::Release);
+        Retired(self.id(), Arc::downgrade(&self.handle))
     }
 }

@@ -22,7 +22,7 @@ mod output;
 mod state;
 
 pub use expiry::Expiry;
-pub use file::TableFile;
+pub use file::{Retired, TableFile};
 pub use flush::{FlushOutput, flush_memtable};
 pub use gather::Gather;
 pub use key_range::KeyRange;

@@ -1,9 +1,11 @@
 //! Sorted rows on their way into SSTables: starts a new file when one is full.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
+use parking_lot::Mutex;
 
 use super::codes::remove_codes;
 use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
@@ -14,26 +16,52 @@ use crate::io::Storage;
 use crate::memtable::ChunkKeys;
 use crate::sstable::{RowKeys, SstHeader, SstInfo, SstKey, SstWriter};
 
-/// Hands out file numbers, which are never reused.
+/// Hands out file numbers, which are never reused, and knows which files are written that no manifest names yet.
 #[derive(Clone, Debug)]
-pub struct FileNumbers(Arc<AtomicU64>);
+pub struct FileNumbers {
+    next: Arc<AtomicU64>,
+    unnamed: Arc<Mutex<BTreeSet<FileId>>>,
+}
 
 impl FileNumbers {
     /// Starts at `next`.
     #[must_use]
     pub fn new(next: FileId) -> Self {
-        Self(Arc::new(AtomicU64::new(next.0)))
+        Self { next: Arc::new(AtomicU64::new(next.0)), unnamed: Arc::default() }
     }
 
     /// A number of its own.
     pub fn take(&self) -> FileId {
-        FileId(self.0.fetch_add(1, Ordering::Relaxed))
+        FileId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A number for a file that is no orphan, until it is settled: named by a manifest, or removed.
+    pub fn begin(&self) -> FileId {
+        let file = self.take();
+        self.unnamed.lock().insert(file);
+        file
+    }
+
+    /// What became of these files is known.
+    pub fn settle(&self, files: impl IntoIterator<Item = FileId>) {
+        let mut unnamed = self.unnamed.lock();
+        if !unnamed.is_empty() {
+            for file in files {
+                unnamed.remove(&file);
+            }
+        }
+    }
+
+    /// True for a file that was begun and is not settled.
+    #[must_use]
+    pub fn is_unnamed(&self, file: FileId) -> bool {
+        self.unnamed.lock().contains(&file)
     }
 
     /// The number that [`FileNumbers::take`] would give.
     #[must_use]
     pub fn peek(&self) -> FileId {
-        FileId(self.0.load(Ordering::Relaxed))
+        FileId(self.next.load(Ordering::Relaxed))
     }
 }
 
@@ -116,7 +144,7 @@ impl Output {
 
     fn open(&mut self) -> Result<SstWriter> {
         let key = if self.table.is_keyed() { SstKey::Keyed } else { SstKey::RowId };
-        let file = self.numbers.take();
+        let file = self.numbers.begin();
         self.begun.push(file);
         let header = SstHeader {
             database: self.database,
@@ -135,6 +163,7 @@ impl Drop for Output {
         // The space may be what was missing. A file that stays behind is an orphan, which the next opening removes.
         self.writer = None;
         remove_files(&*self.storage, &self.begun);
+        self.numbers.settle(self.begun.iter().copied());
     }
 }
 

@@ -23,6 +23,7 @@ mod transaction;
 mod truncate;
 mod unknown;
 mod update;
+mod vacuum;
 pub(crate) mod versions;
 
 use std::sync::Arc;
@@ -92,7 +93,7 @@ async fn attempt(sessions: &Sessions, call: &Call, statement: Statement) -> Resu
     let mut attempt = 0;
     loop {
         let context = Context::new(sessions, call)?;
-        match Box::pin(dispatch(&context, statement.clone())).await {
+        match Box::pin(dispatch(context, statement.clone())).await {
             Err(error)
                 if error.kind() == ErrorKind::Conflict
                     && attempt < RETRIES_MAX
@@ -105,19 +106,16 @@ async fn attempt(sessions: &Sessions, call: &Call, statement: Statement) -> Resu
     }
 }
 
-async fn dispatch(context: &Context<'_>, statement: Statement) -> Result<DataFrame> {
+async fn dispatch(context: Context<'_>, statement: Statement) -> Result<DataFrame> {
     match statement {
-        Statement::Copy(copy) => copy::run(context, *copy).await,
+        Statement::Copy(copy) => copy::run(&context, *copy).await,
         Statement::Checkpoint => {
             context.engine().flush()?;
             context.done()
         }
-        Statement::Vacuum => {
-            context.engine().compact()?;
-            context.done()
-        }
-        Statement::Versions(statement) => versions::run(context, &statement),
-        Statement::Sql(sql) => sql_statement(context, *sql).await,
+        Statement::Vacuum => vacuum::run(context),
+        Statement::Versions(statement) => versions::run(&context, &statement),
+        Statement::Sql(sql) => sql_statement(&context, *sql).await,
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::manifest;
-use super::recovery::remove_orphans;
+use super::orphans::remove_orphans;
 use crate::common::{Error, Result, SeqNo};
 use crate::io::{LocalOptions, LocalStorage, Storage};
 use capture::Captured;
@@ -183,7 +183,7 @@ fn finish(captured: Captured<'_>, target: &Target, progress: OnProgress<'_>) -> 
     manifest.number = target.next_number(manifest.number);
     target.publish(&manifest)?;
     // What earlier backups left that this one does not need.
-    remove_orphans(target.storage(), target.database(), &manifest)?;
+    remove_orphans(target.storage(), target.database(), &manifest, &|_| false)?;
     target.settle()?;
     Ok(BackupReport { version: manifest.number, seq: seq.0, ..copier.report })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::common::{DatabaseId, Error, FileId, Result};
 use crate::db::manifest::{self, Manifest, PublishError, Stored};
-use crate::db::recovery::remove_orphans;
+use crate::db::orphans::remove_orphans;
 use crate::format::layout;
 use crate::io::{LockGuard, Storage};
 
@@ -101,7 +101,7 @@ impl Target {
 
     fn clear(&self) -> Result<()> {
         if let Some(now) = manifest::load(&*self.storage)? {
-            return remove_orphans(&*self.storage, now.database, &now.manifest);
+            return remove_orphans(&*self.storage, now.database, &now.manifest, &|_| false).map(drop);
         }
         for dir in layout::DIRS {
             for name in self.storage.list(dir)? {

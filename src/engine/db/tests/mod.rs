@@ -14,3 +14,4 @@ mod serializable;
 pub(super) mod support;
 mod transactions;
 mod transactions_model;
+mod vacuum;

@@ -31,6 +31,7 @@ pub use db::{
     restore_storage,
 };
 pub use format::key::KeyCodec;
+pub use format::packed::Value;
 pub use format::stats::ColumnStats;
 pub use format::table::{
     ColumnDef, CompactionStyle, OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, TableOptions, Ttl,

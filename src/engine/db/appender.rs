@@ -12,7 +12,6 @@ use roaring::RoaringBitmap;
 
 use super::appended::{live_keys_in, overlap, sorted};
 use super::batch::{WriteBatch, duplicate, encode_keys};
-use super::commit::row_ids;
 use super::conform::conform;
 use super::core::Core;
 use super::maintenance::record_files;
@@ -24,7 +23,7 @@ use crate::common::{Error, Figure, FileId, Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
 use crate::format::table::{TableDef, TableName};
 use crate::lsm::{Output, TableFile, TableState};
-use crate::memtable::ChunkKeys;
+use crate::memtable::{ChunkKeys, Keys};
 use crate::sstable::{SortedKeys, SstInfo};
 
 /// What happens to a key that is there already.
@@ -196,7 +195,7 @@ impl Appender {
                 .table
                 .next_row_id
                 .fetch_add(rows.num_rows() as u64, std::sync::atomic::Ordering::Relaxed);
-            output.write(rows, &row_ids(RowId(first), rows.num_rows() as u32))?;
+            output.write(rows, &Keys::Fresh(RowId(first), rows.num_rows() as u32).into_arrays())?;
         }
         Ok(())
     }

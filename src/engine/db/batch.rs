@@ -10,10 +10,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::conform::{conform, conform_keys};
 use super::snapshot::Snapshot;
 use super::transaction::Claim;
-use crate::common::{Durability, Error, Result};
+use crate::common::{Durability, Error, Result, RowId, SeqNo};
 use crate::format::commit::{EncodedOp, OpKind};
 use crate::format::table::TableDef;
-use crate::memtable::ChunkKeys;
+use crate::lsm::TableState;
+use crate::memtable::{ChunkKeys, Keys, PackedRows};
 
 /// Name of the hidden key column of keyless tables.
 pub const ROW_ID: &str = "_rowid";
@@ -23,11 +24,33 @@ pub const ROW_ID: &str = "_rowid";
 pub(super) struct Op {
     pub table: Arc<TableDef>,
     pub kind: OpKind,
-    /// The rows; `None` for a deletion.
-    pub rows: Option<RecordBatch>,
+    /// The rows, when `encoded` does not hold them packed; `None` for a deletion.
+    rows: Option<RecordBatch>,
     /// Keys of keyed tables, row ids to delete; fresh rows of keyless tables get theirs at commit.
-    pub keys: Option<ChunkKeys>,
+    pub keys: Option<Keys>,
     pub encoded: EncodedOp,
+}
+
+impl Op {
+    /// True when it leaves rows under its keys.
+    pub fn adds_rows(&self) -> bool {
+        matches!(self.kind, OpKind::Insert | OpKind::Upsert)
+    }
+
+    /// Pushes it into the active memtable of `table`; fresh rows have ids from `first` on.
+    pub fn push(&self, table: &TableState, first: RowId, seq: SeqNo, fresh: bool) -> Result<()> {
+        let ids = || Keys::Fresh(first, self.encoded.rows);
+        let Some(bytes) = self.encoded.packed() else {
+            let keys = self.keys.clone().unwrap_or_else(ids).into_arrays();
+            return table.active.push(seq, keys, self.rows.clone(), fresh);
+        };
+        let schema = table.def.schema();
+        let rows = self.adds_rows().then_some(PackedRows { schema: &schema, bytes });
+        match &self.keys {
+            Some(keys) => table.active.push_few(seq, keys, rows, fresh),
+            None => table.active.push_few(seq, &ids(), rows, fresh),
+        }
+    }
 }
 
 /// Changes that are committed together.
@@ -58,7 +81,7 @@ impl WriteBatch {
         if let Some(ChunkKeys::Encoded(keys)) = &keys {
             check_distinct(table, keys)?;
         }
-        self.push(table, OpKind::Insert, Some(rows), keys)
+        self.push(table, OpKind::Insert, rows, keys.map(Keys::Many))
     }
 
     /// Adds rows, replacing those of the same key; of two rows with one key the later counts.
@@ -70,7 +93,7 @@ impl WriteBatch {
         let rows = conform(table, rows)?;
         // A key that comes twice needs no care: the memtable lets the later entry supersede the earlier.
         let keys = encode_keys(table, &rows)?;
-        self.push(table, OpKind::Upsert, Some(rows), keys)
+        self.push(table, OpKind::Upsert, rows, keys.map(Keys::Many))
     }
 
     /// Deletes the rows of these keys; a key that is not there is passed over. `keys` holds the key columns.
@@ -83,7 +106,7 @@ impl WriteBatch {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        let keys = ChunkKeys::Encoded(table.key_codec()?.encode(rows.columns())?);
+        let keys = Keys::Many(ChunkKeys::Encoded(table.key_codec()?.encode(rows.columns())?));
         let encoded = EncodedOp::new(table.id, table.version, OpKind::DeleteKeys, &rows)?;
         self.ops.push(Op {
             table: Arc::clone(table),
@@ -110,7 +133,7 @@ impl WriteBatch {
             return Ok(());
         }
         let encoded = EncodedOp::new(table.id, table.version, OpKind::DeleteRowIds, &row_id_batch(ids)?)?;
-        let keys = Some(ChunkKeys::RowIds(ids.clone()));
+        let keys = Some(Keys::Many(ChunkKeys::RowIds(ids.clone())));
         self.ops.push(Op { table: Arc::clone(table), kind: OpKind::DeleteRowIds, rows: None, keys, encoded });
         Ok(())
     }
@@ -143,13 +166,22 @@ impl WriteBatch {
         &mut self,
         table: &Arc<TableDef>,
         kind: OpKind,
-        rows: Option<RecordBatch>,
-        keys: Option<ChunkKeys>,
+        rows: RecordBatch,
+        keys: Option<Keys>,
     ) -> Result<()> {
-        let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) else { return Ok(()) };
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
         let encoded = EncodedOp::new(table.id, table.version, kind, &rows)?;
-        self.ops.push(Op { table: Arc::clone(table), kind, rows: Some(rows), keys, encoded });
+        let rows = encoded.packed().is_none().then_some(rows);
+        self.ops.push(Op { table: Arc::clone(table), kind, rows, keys, encoded });
         Ok(())
+    }
+
+    /// Adds an operation on packed rows, which are known to fit.
+    pub(super) fn push_encoded(&mut self, table: &Arc<TableDef>, keys: Option<Keys>, encoded: EncodedOp) {
+        let (table, kind) = (Arc::clone(table), encoded.kind);
+        self.ops.push(Op { table, kind, rows: None, keys, encoded });
     }
 }
 
@@ -167,7 +199,7 @@ pub(super) fn row_id_batch(ids: &UInt64Array) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::new(schema), vec![Arc::new(ids.clone())])?)
 }
 
-fn require_key(table: &TableDef, what: &str) -> Result<()> {
+pub(super) fn require_key(table: &TableDef, what: &str) -> Result<()> {
     if table.is_keyed() {
         return Ok(());
     }

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use arrow::array::UInt64Array;
-
 use super::batch::{Op, WriteBatch, duplicate};
 use super::core::{Core, Writer};
 use super::group::{Pending, Turn};
@@ -24,7 +22,6 @@ use crate::common::{
 use crate::format::commit::{EncodedOp, OpKind, with_payload};
 use crate::format::table::TableDef;
 use crate::lsm::{State, TableState};
-use crate::memtable::ChunkKeys;
 use crate::wal::{WalHeader, WalWriter};
 
 /// The commits of a group, each with what became of it.
@@ -139,7 +136,7 @@ impl Core {
             let changes = batch.ops.iter().zip(&tables).zip(row_ids.iter().zip(&fresh));
             changes
                 .into_iter()
-                .try_for_each(|((op, table), (row_id, fresh))| push(op, table, *row_id, seq, *fresh))
+                .try_for_each(|((op, table), (row_id, fresh))| op.push(table, *row_id, seq, *fresh))
         });
         if let Err(error) = pushed {
             // A batch that is too long for a record, or finds no space, leaves the log as it was.
@@ -184,21 +181,21 @@ impl Core {
         if let Some(snapshot) = batch.based_on.as_ref().filter(|_| !sure) {
             check_unchanged(snapshot, op, table)?;
         }
-        let (OpKind::Insert, Some(ChunkKeys::Encoded(keys))) = (op.kind, &op.keys) else {
+        let (OpKind::Insert, Some(keys)) = (op.kind, &op.keys) else {
             return Ok(op.kind == OpKind::Insert);
         };
         let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX)).at(self.now());
         let earlier = keys_written_before(batch, at);
         // An expired row may be under a key that counts as new.
         let mut untouched = table.def.options.ttl.is_none();
-        for key in keys.iter().flatten() {
+        for key in (0..keys.len()).filter_map(|i| keys.encoded(i)) {
             let known = earlier.get(key).copied();
             if known.map_or_else(|| newest.contains(key), Ok)? {
                 return Err(duplicate(&op.table, key));
             }
             // A deletion that no file knows of yet must still reach the file its row is in.
             untouched &=
-                known.is_none() && table.memtables().all(|memtable| memtable.find(key, u32::MAX).is_none());
+                known.is_none() && table.memtables().all(|memtable| memtable.newest(key, u32::MAX).is_none());
         }
         Ok(untouched)
     }
@@ -321,9 +318,8 @@ fn keys_written_before(batch: &WriteBatch, at: usize) -> HashMap<&[u8], bool> {
     let mut written = HashMap::new();
     let table = batch.ops[at].table.id;
     for op in batch.ops[..at].iter().filter(|op| op.table.id == table) {
-        if let Some(ChunkKeys::Encoded(keys)) = &op.keys {
-            written.extend(keys.iter().flatten().map(|key| (key, op.rows.is_some())));
-        }
+        let keys = op.keys.iter().flat_map(|keys| (0..keys.len()).filter_map(|i| keys.encoded(i)));
+        written.extend(keys.map(|key| (key, op.adds_rows())));
     }
     written
 }
@@ -332,16 +328,6 @@ fn take_row_ids(op: &Op, table: &TableState) -> RowId {
     let fresh =
         if op.kind == OpKind::Insert && !table.def.is_keyed() { u64::from(op.encoded.rows) } else { 0 };
     RowId(table.next_row_id.fetch_add(fresh, Ordering::Relaxed))
-}
-
-fn push(op: &Op, table: &TableState, first: RowId, seq: SeqNo, fresh: bool) -> Result<()> {
-    let keys = op.keys.clone().unwrap_or_else(|| row_ids(first, op.encoded.rows));
-    table.active.push(seq, keys, op.rows.clone(), fresh)
-}
-
-/// Consecutive row ids.
-pub(super) fn row_ids(first: RowId, count: u32) -> ChunkKeys {
-    ChunkKeys::RowIds(UInt64Array::from_iter_values(first.0..first.0 + u64::from(count)))
 }
 
 /// Fails when a row that `op` replaces or deletes was changed after `snapshot`.
@@ -366,9 +352,9 @@ fn changed_since(
     same_files: bool,
     key: &[u8],
 ) -> Result<bool> {
-    let in_memory = table.memtables().rev().find_map(|memtable| memtable.find(key, u32::MAX));
-    if let Some(found) = in_memory {
-        return Ok(found.seq > snapshot.seq());
+    let in_memory = table.memtables().rev().find_map(|memtable| memtable.newest(key, u32::MAX));
+    if let Some(newest) = in_memory {
+        return Ok(newest.seq > snapshot.seq());
     }
     if same_files {
         return Ok(false);

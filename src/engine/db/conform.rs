@@ -271,6 +271,6 @@ fn first_unfit<T: Copy>(
     (0..values.len()).find(|&i| !finite(values[i]) && live(i))
 }
 
-fn invalid(table: &TableDef, field: &Field, why: &str) -> Error {
+pub(super) fn invalid(table: &TableDef, field: &Field, why: &str) -> Error {
     Error::invalid(format!("column {:?} of table {}", field.name(), table.name), why)
 }

@@ -179,9 +179,13 @@ impl TableView {
     }
 
     /// The newest entry of a key.
-    fn find_entry(&self, key: &[u8]) -> Option<Found> {
-        let limits = &self.inner.limits;
-        (0..limits.len()).rev().find_map(|i| self.inner.table.memtable(i).find(key, limits[i]))
+    fn find_entry(&self, key: &[u8]) -> Result<Option<Found>> {
+        for (i, limit) in self.inner.limits.iter().enumerate().rev() {
+            if let Some(found) = self.inner.table.memtable(i).find(key, *limit)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     fn find(&self, key: &[u8]) -> Result<Option<Place>> {
@@ -191,7 +195,7 @@ impl TableView {
 
     /// A deletion leaves only the files that are not older than it (bulk appends).
     fn find_stored(&self, key: &[u8]) -> Result<Option<Place>> {
-        let entry = self.find_entry(key);
+        let entry = self.find_entry(key)?;
         let deleted_at = match entry {
             Some(found) if !found.is_deletion() => return Ok(Some(Place::Entry(found))),
             Some(found) => found.seq,
@@ -211,7 +215,7 @@ impl TableView {
         // Keys that the memtables leave to the files, and the sequence number that a file must have reached.
         let mut left: Vec<(usize, SeqNo)> = Vec::new();
         for i in 0..keys.len() {
-            let entry = self.find_entry(keys.value(i));
+            let entry = self.find_entry(keys.value(i))?;
             let deleted_at = entry.as_ref().map_or(SeqNo(0), |found| found.seq);
             let row = entry.filter(|found| !found.is_deletion());
             if row.is_none() {

@@ -34,6 +34,7 @@ mod registry;
 mod repair;
 mod replay;
 mod reserve;
+mod row;
 mod scan;
 mod serving;
 mod snapshot;

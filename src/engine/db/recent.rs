@@ -1,6 +1,6 @@
 //! Keys of recent commits: what the writes and reads of transactions are compared with.
 //!
-//! Every commit is noted with the keys it wrote, which are the very arrays that its memtable holds. Notes are kept while
+//! Every commit is noted with the keys it wrote, those of many rows as the very arrays that its memtable holds. Notes are kept while
 //! a transaction is open that began before them, and in any case until their commit is published, so a transaction
 //! that registers itself misses none. Past a budget the oldest notes go: the writes of older transactions are then
 //! compared with the rows themselves, and their reads count as changed. Both err on the safe side only.
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::transaction::{Claim, Meeting};
 use crate::common::{SeqNo, TableId};
 use crate::lsm::Published;
-use crate::memtable::ChunkKeys;
+use crate::memtable::{ChunkKeys, Keys};
 
 /// Memory of keys that are kept for transactions.
 const KEPT_BYTES_MAX: usize = 64 << 20;
@@ -25,7 +25,7 @@ const NOTE_BYTES: usize = 96;
 #[derive(Clone, Debug)]
 pub(super) enum Written {
     /// Rows of these keys.
-    Keys(ChunkKeys),
+    Keys(Keys),
     /// Rows whose keys lie between these two.
     Between(Vec<u8>, Vec<u8>),
     /// Rows of a keyless table that nobody knew.
@@ -142,8 +142,10 @@ impl Notes {
 fn bytes(written: &Written) -> usize {
     NOTE_BYTES
         + match written {
-            Written::Keys(ChunkKeys::Encoded(keys)) => arrow::array::Array::get_array_memory_size(keys),
-            Written::Keys(ChunkKeys::RowIds(ids)) => 8 * ids.len(),
+            Written::Keys(Keys::Many(ChunkKeys::Encoded(keys))) => {
+                arrow::array::Array::get_array_memory_size(keys)
+            }
+            Written::Keys(keys) => keys.bytes(),
             Written::Between(min, max) => min.len() + max.len(),
             Written::NewRows => 0,
         }

@@ -11,13 +11,12 @@ use arrow::buffer::Buffer;
 
 use super::appended::live_keys_in;
 use super::batch::{encode_keys, row_id_batch};
-use super::commit::row_ids;
 use super::conform::key_schema;
 use crate::common::{Error, Result, SeqNo};
 use crate::format::commit::{LoggedOp, OpKind, decode, time_of};
 use crate::format::table::TableName;
 use crate::lsm::{State, TableFile, TableState};
-use crate::memtable::ChunkKeys;
+use crate::memtable::{ChunkKeys, Keys, PackedRows};
 
 /// A file of a bulk append, and its table.
 type BulkFile = (TableName, Arc<TableFile>);
@@ -108,17 +107,17 @@ fn apply(table: &TableState, op: &LoggedOp, seq: SeqNo) -> Result<()> {
     let (rows, keys) = match op.kind {
         OpKind::Insert | OpKind::Upsert => {
             let rows = op.batch(def.schema())?;
-            let keys =
-                encode_keys(def, &rows)?.unwrap_or_else(|| row_ids(op.first_row_id, rows.num_rows() as u32));
+            let fresh = || Keys::Fresh(op.first_row_id, rows.num_rows() as u32);
+            let keys = encode_keys(def, &rows)?.map_or_else(fresh, Keys::Many);
             (Some(rows), keys)
         }
         OpKind::DeleteKeys => {
             let rows = op.batch(key_schema(def))?;
-            (None, ChunkKeys::Encoded(def.key_codec()?.encode(rows.columns())?))
+            (None, Keys::Many(ChunkKeys::Encoded(def.key_codec()?.encode(rows.columns())?)))
         }
         OpKind::DeleteRowIds => {
             let rows = op.batch(row_id_batch(&Vec::<u64>::new().into())?.schema())?;
-            (None, ChunkKeys::RowIds(rows.column(0).to_data().into()))
+            (None, Keys::Many(ChunkKeys::RowIds(rows.column(0).to_data().into())))
         }
     };
     if let (Some(rows), false) = (&rows, def.is_keyed()) {
@@ -126,5 +125,12 @@ fn apply(table: &TableState, op: &LoggedOp, seq: SeqNo) -> Result<()> {
     }
     // A replayed insert was checked when it was committed, but the files may have changed since: probe again.
     let fresh = op.kind == OpKind::Insert && !def.is_keyed();
-    table.active.push(seq, keys, rows, fresh)
+    match op.packed() {
+        Some(bytes) => {
+            let schema = def.schema();
+            let rows = rows.is_some().then_some(PackedRows { schema: &schema, bytes });
+            table.active.push_few(seq, &keys, rows, fresh)
+        }
+        None => table.active.push(seq, keys.into_arrays(), rows, fresh),
+    }
 }

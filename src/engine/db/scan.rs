@@ -51,7 +51,7 @@ impl ScanPart {
     ) -> Result<Option<Self>> {
         let mut chunks = Vec::new();
         let mut rows = 0;
-        for chunk in memtable.chunks(limit).into_iter().filter(|chunk| chunk.rows.is_some()) {
+        for chunk in memtable.chunks(limit)?.into_iter().filter(|chunk| chunk.rows.is_some()) {
             let live = live_entries(&chunk, limit, hidden);
             let count = live.as_ref().map_or(chunk.len(), BooleanArray::true_count);
             if count > 0 {

@@ -71,7 +71,7 @@ impl EncodedOp {
     pub fn new(table: TableId, version: u32, kind: OpKind, batch: &RecordBatch) -> Result<Self> {
         let rows = batch.num_rows() as u32;
         if let Some(body) = pack(batch) {
-            return Ok(Self { table, version, kind, rows, metadata: Vec::new(), body });
+            return Ok(Self::of_packed(table, version, kind, rows, body));
         }
         let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
         let (_, message) = IpcDataGenerator::default().encode(
@@ -82,6 +82,18 @@ impl EncodedOp {
         )?;
         let (metadata, body) = (message.ipc_message, message.arrow_data);
         Ok(Self { table, version, kind, rows, metadata, body })
+    }
+
+    /// An operation on rows in their [packed form](super::packed).
+    #[must_use]
+    pub fn of_packed(table: TableId, version: u32, kind: OpKind, rows: u32, body: Vec<u8>) -> Self {
+        Self { table, version, kind, rows, metadata: Vec::new(), body }
+    }
+
+    /// The packed form of its rows; `None` when they are an Arrow message.
+    #[must_use]
+    pub fn packed(&self) -> Option<&[u8]> {
+        self.metadata.is_empty().then_some(&self.body)
     }
 
     /// Bytes it takes in the log.
@@ -151,6 +163,12 @@ pub struct LoggedOp {
 }
 
 impl LoggedOp {
+    /// The packed form of its rows; `None` when they are an Arrow message.
+    #[must_use]
+    pub fn packed(&self) -> Option<&[u8]> {
+        self.metadata.is_empty().then_some(&self.body)
+    }
+
     /// The rows, which have `schema`. The bytes were verified; Arrow checks their structure once more.
     ///
     /// # Errors

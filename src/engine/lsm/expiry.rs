@@ -121,7 +121,7 @@ impl Expiry {
     /// When the values are no times.
     pub fn in_memtable(&self, memtable: &MemTable, limit: u32) -> Result<RoaringBitmap> {
         let mut expired = RoaringBitmap::new();
-        for chunk in memtable.chunks(limit) {
+        for chunk in memtable.chunks(limit)? {
             if let Some(rows) = &chunk.rows {
                 self.collect(rows.column(self.column), chunk.start, &mut expired)?;
             }

@@ -48,7 +48,7 @@ fn hidden_by_id(table: &TableState, memtable: &MemTable) -> Result<Vec<RoaringBi
 }
 
 fn write_keyless(memtable: &MemTable, output: &mut Output) -> Result<()> {
-    for chunk in memtable.chunks(u32::MAX) {
+    for chunk in memtable.chunks(u32::MAX)? {
         let (Some(rows), ChunkKeys::RowIds(ids)) = (&chunk.rows, &chunk.keys) else { continue };
         let live = arrow::array::BooleanArray::from_iter(
             chunk.entries.iter().map(|entry| Some(entry.superseded_by() == LIVE)),

@@ -21,7 +21,7 @@ pub(super) fn write_keyed(
     memtable: &MemTable,
     output: &mut Output,
 ) -> Result<Vec<RoaringBitmap>> {
-    let chunks = memtable.chunks(u32::MAX);
+    let chunks = memtable.chunks(u32::MAX)?;
     let mut gather = Gather::new(table, &chunks);
     let mut walk = memtable.walk(From::End, false);
     let mut key = Vec::new();

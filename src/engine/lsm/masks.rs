@@ -98,7 +98,7 @@ impl TableState {
 
     fn probe(&self, position: usize, memtable: &MemTable, from: u32, to: u32) -> Result<Vec<Hit>> {
         let mut hits = Vec::new();
-        for chunk in memtable.chunks(to).iter().filter(|chunk| chunk.end() > from && !chunk.fresh) {
+        for chunk in memtable.chunks(to)?.iter().filter(|chunk| chunk.end() > from && !chunk.fresh) {
             let first = from.max(chunk.start) - chunk.start;
             let last = to.min(chunk.end()) - chunk.start;
             self.probe_chunk(position, chunk, first as usize..last as usize, &mut hits)?;
@@ -118,9 +118,9 @@ impl TableState {
         for offset in entries.clone() {
             let entry = chunk.start + offset as u32;
             for (older, (memtable, limit)) in settled.iter().enumerate() {
-                let found = chunk.keys.with(offset, |key| memtable.find(key, *limit));
-                if let Some(found) = found.filter(|found| !found.is_deletion()) {
-                    let target = Target::MemTable(older, found.chunk.start + found.offset as u32);
+                let newest = chunk.keys.with(offset, |key| memtable.newest(key, *limit));
+                if let Some(newest) = newest.filter(|newest| !newest.is_deletion) {
+                    let target = Target::MemTable(older, newest.entry);
                     hits.push(Hit { memtable: position, entry, target });
                 }
             }

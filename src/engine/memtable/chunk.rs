@@ -53,6 +53,15 @@ impl ChunkKeys {
         }
     }
 
+    /// Bytes that they take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Encoded(keys) => keys.value_data().len() + size_of::<i32>() * keys.offsets().len(),
+            Self::RowIds(ids) => size_of::<u64>() * ids.len(),
+        }
+    }
+
     fn concat(parts: &[&Self]) -> Result<Self, ArrowError> {
         let arrays: Vec<&dyn Array> = parts
             .iter()
@@ -110,6 +119,54 @@ impl Entry {
     }
 }
 
+/// Where commits start in a run of entries, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Commits(Vec<(u32, SeqNo)>);
+
+impl Commits {
+    /// A single commit.
+    #[must_use]
+    pub fn one(seq: SeqNo) -> Self {
+        Self(vec![(0, seq)])
+    }
+
+    pub(super) fn push(&mut self, start: u32, seq: SeqNo) {
+        self.0.push((start, seq));
+    }
+
+    /// The first entry of each commit, and its sequence number.
+    #[must_use]
+    pub fn as_slice(&self) -> &[(u32, SeqNo)] {
+        &self.0
+    }
+
+    /// Sequence number of the first commit.
+    #[must_use]
+    pub fn first(&self) -> Option<SeqNo> {
+        self.0.first().map(|(_, seq)| *seq)
+    }
+
+    /// Sequence number of the last commit.
+    #[must_use]
+    pub fn last(&self) -> Option<SeqNo> {
+        self.0.last().map(|(_, seq)| *seq)
+    }
+
+    /// Sequence number of the entry at `offset`.
+    #[must_use]
+    pub fn seq(&self, offset: usize) -> SeqNo {
+        let after = self.0.partition_point(|(start, _)| *start as usize <= offset);
+        self.0[after - 1].1
+    }
+
+    /// Number of entries whose commit is at or before `seq`, of `len` in all.
+    #[must_use]
+    pub fn limit(&self, seq: SeqNo, len: u32) -> u32 {
+        let commits = self.0.partition_point(|(_, commit)| *commit <= seq);
+        self.0.get(commits).map_or(len, |(offset, _)| *offset)
+    }
+}
+
 /// A run of entries.
 #[derive(Debug)]
 pub struct Chunk {
@@ -121,8 +178,8 @@ pub struct Chunk {
     pub keys: ChunkKeys,
     /// One per entry.
     pub entries: Vec<Entry>,
-    /// Where each commit starts within the chunk, and its sequence number.
-    pub commits: Vec<(u32, SeqNo)>,
+    /// Where each commit starts within the chunk.
+    pub commits: Commits,
     /// The keys were checked to be absent from every older file and memtable.
     pub fresh: bool,
 }
@@ -149,11 +206,10 @@ impl Chunk {
     /// Sequence number of the entry at `offset`.
     #[must_use]
     pub fn seq(&self, offset: usize) -> SeqNo {
-        let after = self.commits.partition_point(|(start, _)| *start as usize <= offset);
-        self.commits[after - 1].1
+        self.commits.seq(offset)
     }
 
-    /// One chunk of the same entries as `parts`, which follow each other and all hold rows.
+    /// One chunk of the same entries as `parts`, which follow each other and are of one kind.
     pub(super) fn merge(parts: &[std::sync::Arc<Self>]) -> Result<Self, ArrowError> {
         let start = parts[0].start;
         let batches: Vec<&RecordBatch> = parts.iter().filter_map(|part| part.rows.as_ref()).collect();
@@ -162,17 +218,18 @@ impl Chunk {
             previous: AtomicU32::new(entry.previous()),
             superseded_by: AtomicU32::new(entry.superseded_by()),
         };
+        let rows = batches.first().map(|first| concat_batches(&first.schema(), batches.iter().copied()));
         Ok(Self {
             start,
-            rows: Some(concat_batches(&batches[0].schema(), batches)?),
+            rows: rows.transpose()?,
             keys: ChunkKeys::concat(&keys)?,
             entries: parts.iter().flat_map(|part| part.entries.iter().map(copy)).collect(),
-            commits: parts.iter().flat_map(|part| part.commits_from(start)).collect(),
+            commits: Commits(parts.iter().flat_map(|part| part.commits_from(start)).collect()),
             fresh: parts.iter().all(|part| part.fresh),
         })
     }
 
     fn commits_from(&self, start: u32) -> impl Iterator<Item = (u32, SeqNo)> {
-        self.commits.iter().map(move |(offset, seq)| (self.start - start + offset, *seq))
+        self.commits.0.iter().map(move |(offset, seq)| (self.start - start + offset, *seq))
     }
 }

@@ -1,7 +1,7 @@
 //! L3: the rows that are in the log but not yet in a file.
 //!
-//! A memtable is an append-only sequence of *entries* in commit order, held as columnar [`Chunk`]s, with an index
-//! from key to the newest entry. What a snapshot sees is a prefix of the sequence: entry `n` belongs to it when `n`
+//! A memtable is an append-only sequence of *entries* in commit order, held as columnar [`Chunk`]s and a tail of small
+//! commits that no array was made of yet, with an index from key to the newest entry. What a snapshot sees is a prefix of the sequence: entry `n` belongs to it when `n`
 //! is below the snapshot's limit, and is live when no entry below the limit supersedes it.
 //!
 //! One writer at a time (the engine's commit lock); readers never wait for it beyond a push.
@@ -12,12 +12,17 @@
 //! 3. Entries at or above a reader's limit have no effect on what it sees.
 
 mod chunk;
+mod chunks;
 mod index;
+mod keys;
 mod rows;
+mod tail;
 
 #[cfg(test)]
 mod tests;
 
-pub use chunk::{Chunk, ChunkKeys, Entry, LIVE};
+pub use chunk::{Chunk, ChunkKeys, Commits, Entry, LIVE};
 pub use index::{From, RadixTree, Walk};
-pub use rows::{Found, MemTable};
+pub use keys::Keys;
+pub use rows::{Found, MemTable, Newest};
+pub use tail::PackedRows;

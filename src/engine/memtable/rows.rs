@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 
-use super::chunk::{Chunk, ChunkKeys, Entry, LIVE};
+use super::chunk::{Chunk, ChunkKeys, Commits, Entry};
+use super::chunks::{Chunks, Place};
 use super::index::{From, RadixTree, Walk};
+use super::keys::Keys;
+use super::tail::PackedRows;
 use crate::common::{Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
-
-/// Chunks of one size class that are merged into one of the next.
-const MERGE_FAN_IN: usize = 32;
-/// Chunks of at least this many rows are left alone: to copy them once more would cost more than it saves readers.
-const MERGED_ROWS_MAX: usize = 512;
 
 /// The newest entry of a key below a limit.
 #[derive(Clone, Debug)]
@@ -41,26 +39,15 @@ impl Found {
     }
 }
 
-/// The chunks in order.
-#[derive(Debug, Default)]
-struct Chunks {
-    all: Vec<Arc<Chunk>>,
-    /// The number of the first entry of each: a search need not look into chunks all over the memory.
-    starts: Vec<u32>,
-}
-
-impl Chunks {
-    fn push(&mut self, chunk: Arc<Chunk>) {
-        self.starts.push(chunk.start);
-        self.all.push(chunk);
-    }
-
-    /// The chunk that holds an entry, and the entry's place in it.
-    fn locate(&self, entry: u32) -> Option<(&Arc<Chunk>, usize)> {
-        let at = self.starts.partition_point(|start| *start <= entry).checked_sub(1)?;
-        let chunk = &self.all[at];
-        (entry < chunk.end()).then(|| (chunk, (entry - chunk.start) as usize))
-    }
+/// What is known of the newest entry of a key below a limit without its row.
+#[derive(Clone, Copy, Debug)]
+pub struct Newest {
+    /// Its number.
+    pub entry: u32,
+    /// Sequence number of its commit.
+    pub seq: SeqNo,
+    /// True when the entry is a deletion.
+    pub is_deletion: bool,
 }
 
 /// Rows and deletions of one table that no file holds yet.
@@ -89,7 +76,7 @@ impl MemTable {
     /// Number of entries pushed so far.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.chunks.read().all.last().map_or(0, |chunk| chunk.end())
+        self.chunks.read().len()
     }
 
     /// True before the first push.
@@ -101,28 +88,19 @@ impl MemTable {
     /// Sequence number of the first commit in it.
     #[must_use]
     pub fn first_seq(&self) -> Option<SeqNo> {
-        self.chunks.read().all.first().map(|chunk| chunk.seq(0))
+        self.chunks.read().first_seq()
     }
 
     /// Sequence number of the last commit in it.
     #[must_use]
     pub fn last_seq(&self) -> Option<SeqNo> {
-        self.chunks.read().all.last().map(|chunk| chunk.seq(chunk.len() - 1))
+        self.chunks.read().last_seq()
     }
 
     /// Number of entries whose commit is at or before `seq`: the limit of a snapshot.
     #[must_use]
     pub fn limit(&self, seq: SeqNo) -> u32 {
-        let chunks = &self.chunks.read().all;
-        // Nearly always the snapshot sees all.
-        if let Some(last) = chunks.last().filter(|last| last.commits.last().is_some_and(|(_, at)| *at <= seq))
-        {
-            return last.end();
-        }
-        let at = chunks.partition_point(|chunk| chunk.commits[0].1 <= seq);
-        let Some(chunk) = at.checked_sub(1).map(|i| &chunks[i]) else { return 0 };
-        let commits = chunk.commits.partition_point(|(_, commit)| *commit <= seq);
-        chunk.commits.get(commits).map_or(chunk.end(), |(offset, _)| chunk.start + offset)
+        self.chunks.read().limit(seq)
     }
 
     /// Appends one commit's rows, or its deletions when `rows` is `None`. Only the holder of the commit lock calls it.
@@ -130,52 +108,118 @@ impl MemTable {
     /// # Errors
     /// When merging small chunks fails, which then left everything as it was, and when the index is full.
     pub fn push(&self, seq: SeqNo, keys: ChunkKeys, rows: Option<RecordBatch>, fresh: bool) -> Result<()> {
-        let start = self.len();
         let column_bytes = rows.as_ref().map_or(0, batch_bytes);
-        let key_bytes = match &keys {
-            ChunkKeys::Encoded(keys) => keys.value_data().len() + size_of::<i32>() * keys.offsets().len(),
-            ChunkKeys::RowIds(_) => size_of::<u64>() * keys.len(),
-        };
-        self.bytes.fetch_add(column_bytes + key_bytes + size_of::<Entry>() * keys.len(), Ordering::Relaxed);
+        self.count(column_bytes + keys.bytes(), keys.len());
         let entries = std::iter::repeat_with(Entry::new).take(keys.len()).collect();
-        let chunk = Arc::new(Chunk { start, rows, keys, entries, commits: vec![(0, seq)], fresh });
+        let mut chunks = self.chunks.write();
+        chunks.seal()?;
+        let start = chunks.tail_start();
+        let chunk = Arc::new(Chunk { start, rows, keys, entries, commits: Commits::one(seq), fresh });
         // Before the index names its entries: a reader that meets one must find the entry before it.
-        self.chunks.write().push(Arc::clone(&chunk));
-        self.link(&chunk)?;
+        chunks.push(Arc::clone(&chunk));
+        let chunks = RwLockWriteGuard::downgrade(chunks);
+        if chunk.rows.is_none() || self.keyed {
+            for (i, entry) in chunk.entries.iter().enumerate() {
+                chunk.keys.with(i, |key| self.link(&chunks, key, entry, start + i as u32))?;
+            }
+        }
+        drop(chunks);
         self.merge_small_chunks()
     }
 
-    /// Makes each key's entry the newest and marks the ones superseded.
-    fn link(&self, chunk: &Chunk) -> Result<()> {
-        if chunk.rows.is_some() && !self.keyed {
-            return Ok(());
+    /// As [`MemTable::push`] for a few rows as the log holds them, of which no array is made before a reader wants one,
+    /// or for a few deletions.
+    ///
+    /// # Errors
+    /// As [`MemTable::push`], and `Corrupt` when the bytes are no such rows.
+    pub fn push_few(&self, seq: SeqNo, keys: &Keys, rows: Option<PackedRows<'_>>, fresh: bool) -> Result<()> {
+        self.count(rows.map_or(0, |rows| rows.bytes.len()) + keys.bytes(), keys.len());
+        let mut chunks = self.chunks.write();
+        if !chunks.tail.takes(rows) {
+            chunks.seal()?;
         }
-        let chunks = self.chunks.read();
-        for (i, entry) in chunk.entries.iter().enumerate() {
-            let number = chunk.start + i as u32;
-            let added = chunk.keys.row_id(i).and_then(|id| entry_of(&chunks.all, id));
-            let follow = |older: Option<u32>| {
-                older.max(added).into_iter().for_each(|older| entry.follow(older));
-            };
-            let older = chunk.keys.with(i, |key| self.index.replace(key, number, follow))?.max(added);
-            if let Some((chunk, offset)) = older.and_then(|older| chunks.locate(older)) {
-                chunk.entries[offset].supersede(number);
+        let start = chunks.len();
+        chunks.tail.push(seq, keys, rows, fresh)?;
+        let chunks = RwLockWriteGuard::downgrade(chunks);
+        if rows.is_none() || self.keyed {
+            let entries = &chunks.tail.entries[(start - chunks.tail_start()) as usize..];
+            for (i, entry) in entries.iter().enumerate() {
+                keys.with(i, |key| self.link(&chunks, key, entry, start + i as u32))?;
             }
+        }
+        let is_mergeable = chunks.mergeable().is_some();
+        drop(chunks);
+        if is_mergeable { self.merge_small_chunks() } else { Ok(()) }
+    }
+
+    fn count(&self, bytes: usize, entries: usize) {
+        self.bytes.fetch_add(bytes + size_of::<Entry>() * entries, Ordering::Relaxed);
+    }
+
+    /// Makes entry `number` the newest of `key` and marks the one it supersedes.
+    fn link(&self, chunks: &Chunks, key: &[u8], entry: &Entry, number: u32) -> Result<()> {
+        let added = self.row_id(key).and_then(|id| chunks.entry_of(id));
+        let follow = |older: Option<u32>| {
+            older.max(added).into_iter().for_each(|older| entry.follow(older));
+        };
+        let older = self.index.replace(key, number, follow)?.max(added);
+        if let Some(older) = older.and_then(|older| chunks.entry(older)) {
+            older.supersede(number);
         }
         Ok(())
     }
 
-    /// The newest entry of `key` below `limit`.
+    /// The row id that a key of a keyless table is.
+    fn row_id(&self, key: &[u8]) -> Option<RowId> {
+        let id = <[u8; 8]>::try_from(key).ok().filter(|_| !self.keyed)?;
+        Some(RowId(u64::from_be_bytes(id)))
+    }
+
+    /// The newest entry of `key` below `limit`, where the index has `newest`.
+    fn below(&self, newest: Option<u32>, key: &[u8], chunks: &Chunks, limit: u32) -> Option<u32> {
+        let added = self.row_id(key).and_then(|id| chunks.entry_of(id));
+        chunks.below(newest.max(added)?, limit)
+    }
+
+    /// What is known of the newest entry of `key` below `limit`, without its row.
     #[must_use]
-    pub fn find(&self, key: &[u8], limit: u32) -> Option<Found> {
-        let row_id = <[u8; 8]>::try_from(key).ok().filter(|_| !self.keyed);
+    pub fn newest(&self, key: &[u8], limit: u32) -> Option<Newest> {
         let newest = self.index.newest(key);
-        if newest.is_none() && row_id.is_none() {
+        if newest.is_none() && self.keyed {
             return None;
         }
         let chunks = self.chunks.read();
-        let fresh = row_id.and_then(|id| entry_of(&chunks.all, RowId(u64::from_be_bytes(id))));
-        below(&chunks, newest.max(fresh)?, limit)
+        chunks.newest(self.below(newest, key, &chunks, limit)?)
+    }
+
+    /// The newest entry of `key` below `limit`.
+    ///
+    /// # Errors
+    /// When no arrays can be made of the newest rows.
+    pub fn find(&self, key: &[u8], limit: u32) -> Result<Option<Found>> {
+        let newest = self.index.newest(key);
+        if newest.is_none() && self.keyed {
+            return Ok(None);
+        }
+        let chunks = self.chunks.read();
+        let Some(entry) = self.below(newest, key, &chunks, limit) else { return Ok(None) };
+        if let Some(Place::Chunk(chunk, offset)) = chunks.place(entry) {
+            return Ok(Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) }));
+        }
+        drop(chunks);
+        self.sealed(entry)
+    }
+
+    /// An entry that was in the tail.
+    fn sealed(&self, entry: u32) -> Result<Option<Found>> {
+        let mut chunks = self.chunks.write();
+        chunks.seal()?;
+        Ok(match chunks.place(entry) {
+            Some(Place::Chunk(chunk, offset)) => {
+                Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) })
+            }
+            _ => None,
+        })
     }
 
     /// Starts a walk over the keys of a keyed table.
@@ -185,19 +229,35 @@ impl MemTable {
     }
 
     /// The next key that has an entry below `limit`, put into `key`, and the newest such entry.
-    pub fn step(&self, walk: &mut Walk, limit: u32, key: &mut Vec<u8>) -> Option<Found> {
-        loop {
-            let newest = self.index.step(walk, key)?;
-            if let Some(found) = below(&self.chunks.read(), newest, limit) {
-                return Some(found);
+    ///
+    /// # Errors
+    /// As [`MemTable::find`].
+    pub fn step(&self, walk: &mut Walk, limit: u32, key: &mut Vec<u8>) -> Result<Option<Found>> {
+        while let Some(newest) = self.index.step(walk, key) {
+            let chunks = self.chunks.read();
+            let Some(entry) = chunks.below(newest, limit) else { continue };
+            if let Some(Place::Chunk(chunk, offset)) = chunks.place(entry) {
+                return Ok(Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) }));
             }
+            drop(chunks);
+            return self.sealed(entry);
         }
+        Ok(None)
     }
 
     /// The chunks that hold the entries below `limit`; the last may reach beyond it.
-    #[must_use]
-    pub fn chunks(&self, limit: u32) -> Vec<Arc<Chunk>> {
-        self.chunks.read().all.iter().take_while(|chunk| chunk.start < limit).map(Arc::clone).collect()
+    ///
+    /// # Errors
+    /// As [`MemTable::find`].
+    pub fn chunks(&self, limit: u32) -> Result<Vec<Arc<Chunk>>> {
+        let mut chunks = self.chunks.read();
+        if limit > chunks.tail_start() && !chunks.tail.is_empty() {
+            drop(chunks);
+            let mut unsealed = self.chunks.write();
+            unsealed.seal()?;
+            chunks = RwLockWriteGuard::downgrade(unsealed);
+        }
+        Ok(chunks.all.iter().take_while(|chunk| chunk.start < limit).map(Arc::clone).collect())
     }
 
     /// The next key, put into `key`, and the number of its newest entry. Only on a memtable that nobody pushes to.
@@ -205,48 +265,14 @@ impl MemTable {
         self.index.step(walk, key)
     }
 
-    /// Keeps the number of chunks logarithmic under single-row commits.
+    /// Keeps the number of chunks logarithmic under small commits.
     fn merge_small_chunks(&self) -> Result<()> {
-        while let Some(parts) = self.mergeable_tail() {
+        loop {
+            let chunks = self.chunks.read();
+            let Some(parts) = chunks.mergeable().map(<[_]>::to_vec) else { return Ok(()) };
+            drop(chunks);
             let merged = Arc::new(Chunk::merge(&parts)?);
-            let mut chunks = self.chunks.write();
-            let keep = chunks.all.len() - parts.len();
-            chunks.starts.truncate(keep);
-            chunks.all.truncate(keep);
-            chunks.push(merged);
+            self.chunks.write().replace(parts.len(), merged);
         }
-        Ok(())
     }
-
-    fn mergeable_tail(&self) -> Option<Vec<Arc<Chunk>>> {
-        let chunks = &self.chunks.read().all;
-        let tail = chunks.len().checked_sub(MERGE_FAN_IN).map(|at| &chunks[at..])?;
-        let class = |chunk: &Chunk| chunk.len().ilog(MERGE_FAN_IN);
-        let last = class(tail.last()?);
-        let small = |chunk: &Arc<Chunk>| {
-            chunk.rows.is_some() && chunk.len() < MERGED_ROWS_MAX && class(chunk) == last
-        };
-        tail.iter().all(small).then(|| tail.to_vec())
-    }
-}
-
-/// The newest entry below `limit` of the key whose newest entry is `entry`.
-fn below(chunks: &Chunks, mut entry: u32, limit: u32) -> Option<Found> {
-    while entry != LIVE {
-        let (chunk, offset) = chunks.locate(entry)?;
-        if entry < limit {
-            return Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) });
-        }
-        entry = chunk.entries[offset].previous();
-    }
-    None
-}
-
-/// The entry of a row that is in this memtable itself. Row ids grow with the entry number.
-fn entry_of(chunks: &[Arc<Chunk>], id: RowId) -> Option<u32> {
-    let rows: Vec<&Arc<Chunk>> = chunks.iter().filter(|chunk| chunk.rows.is_some()).collect();
-    let at = rows.partition_point(|chunk| chunk.keys.row_id(0) <= Some(id)).checked_sub(1)?;
-    let ChunkKeys::RowIds(ids) = &rows[at].keys else { return None };
-    let offset = ids.values().binary_search(&id.0).ok()?;
-    Some(rows[at].start + offset as u32)
 }

@@ -4,23 +4,47 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, UInt64Array};
-use arrow::datatypes::Int64Type;
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, UInt64Array};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use proptest::prelude::*;
 
-use super::{ChunkKeys, From, MemTable};
+use super::{ChunkKeys, From, Keys, MemTable, PackedRows};
 use crate::common::SeqNo;
+use crate::format::packed::pack;
 
 /// One commit: keys, and the value of each, or `None` for a deletion.
 #[derive(Clone, Debug)]
 struct Commit {
     keys: Vec<u8>,
     value: Option<i64>,
+    /// Pushed as the log holds few rows.
+    few: bool,
+    /// Somebody reads after it.
+    read: bool,
+}
+
+impl Commit {
+    fn push(&self, memtable: &MemTable, seq: SeqNo, keys: ChunkKeys, schema: &SchemaRef) {
+        let rows = self.value.map(|value| values(keys.len(), value));
+        if !self.few {
+            return memtable.push(seq, keys, rows, false).unwrap();
+        }
+        let bytes = rows.map(|rows| pack(&rows).unwrap());
+        let rows = bytes.as_ref().map(|bytes| PackedRows { schema, bytes });
+        let keys = match keys {
+            ChunkKeys::Encoded(keys) if keys.len() == 1 => Keys::One(keys.value(0).into()),
+            keys => Keys::Many(keys),
+        };
+        memtable.push_few(seq, &keys, rows, false).unwrap();
+    }
 }
 
 fn commits() -> impl Strategy<Value = Vec<Commit>> {
-    let commit = (prop::collection::vec(0u8..20, 1..4), prop::option::weighted(0.8, 0i64..1000));
-    prop::collection::vec(commit.prop_map(|(keys, value)| Commit { keys, value }), 1..200)
+    let keys = prop::collection::vec(0u8..20, 1..4);
+    let commit =
+        (keys, prop::option::weighted(0.8, 0i64..1000), prop::bool::weighted(0.8), prop::bool::weighted(0.2));
+    let commit = commit.prop_map(|(keys, value, few, read)| Commit { keys, value, few, read });
+    prop::collection::vec(commit, 1..200)
 }
 
 fn values(count: usize, value: i64) -> RecordBatch {
@@ -31,7 +55,7 @@ fn values(count: usize, value: i64) -> RecordBatch {
 /// What a scan sees: key and value of every live entry below `limit`.
 fn live(memtable: &MemTable, limit: u32) -> Vec<(Vec<u8>, i64)> {
     let mut found = Vec::new();
-    for chunk in memtable.chunks(limit) {
+    for chunk in memtable.chunks(limit).unwrap() {
         let Some(rows) = &chunk.rows else { continue };
         let column = rows.column(0).as_primitive::<Int64Type>();
         for offset in 0..chunk.len() {
@@ -44,11 +68,16 @@ fn live(memtable: &MemTable, limit: u32) -> Vec<(Vec<u8>, i64)> {
     found
 }
 
+fn value_of(memtable: &MemTable, key: u8, limit: u32) -> Option<i64> {
+    let found = memtable.find(&[key], limit).unwrap().and_then(|found| found.row());
+    found.map(|row| row.column(0).as_primitive::<Int64Type>().value(0))
+}
+
 /// What a walk in key order sees.
 fn walked(memtable: &MemTable, limit: u32) -> Vec<(Vec<u8>, i64)> {
     let mut walk = memtable.walk(From::End, false);
     let mut key = Vec::new();
-    let step = || memtable.step(&mut walk, limit, &mut key).map(|found| (key.clone(), found));
+    let step = || memtable.step(&mut walk, limit, &mut key).unwrap().map(|found| (key.clone(), found));
     std::iter::from_fn(step)
         .filter_map(|(key, found)| Some((key, found.row()?.column(0).as_primitive::<Int64Type>().value(0))))
         .collect()
@@ -60,10 +89,10 @@ proptest! {
         let memtable = MemTable::new(true);
         let mut model: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
         let mut history = vec![model.clone()];
+        let schema = values(0, 0).schema();
         for (i, commit) in commits.iter().enumerate() {
             let keys = BinaryArray::from_iter_values(commit.keys.iter().map(|key| [*key]));
-            let rows = commit.value.map(|value| values(commit.keys.len(), value));
-            memtable.push(SeqNo(i as u64 + 1), ChunkKeys::Encoded(keys), rows, false).unwrap();
+            commit.push(&memtable, SeqNo(i as u64 + 1), ChunkKeys::Encoded(keys), &schema);
             for key in &commit.keys {
                 match commit.value {
                     Some(value) => model.insert(vec![*key], value),
@@ -71,15 +100,20 @@ proptest! {
                 };
             }
             history.push(model.clone());
+            prop_assert_eq!(memtable.limit(SeqNo(i as u64 + 1)), memtable.len());
+            if commit.read {
+                let key = commit.keys[0];
+                prop_assert_eq!(value_of(&memtable, key, memtable.len()), model.get(&vec![key]).copied());
+                let newest = memtable.newest(&[key], memtable.len()).unwrap();
+                prop_assert_eq!((newest.seq, newest.is_deletion), (SeqNo(i as u64 + 1), commit.value.is_none()));
+            }
         }
         for (seq, model) in history.iter().enumerate() {
             let limit = memtable.limit(SeqNo(seq as u64));
             prop_assert_eq!(live(&memtable, limit), model.clone().into_iter().collect::<Vec<_>>());
             prop_assert_eq!(walked(&memtable, limit), model.clone().into_iter().collect::<Vec<_>>());
             for key in 0u8..20 {
-                let found = memtable.find(&[key], limit).and_then(|found| found.row());
-                let value = found.map(|row| row.column(0).as_primitive::<Int64Type>().value(0));
-                prop_assert_eq!(value, model.get(&vec![key]).copied());
+                prop_assert_eq!(value_of(&memtable, key, limit), model.get(&vec![key]).copied());
             }
         }
     }
@@ -89,20 +123,24 @@ proptest! {
         let memtable = MemTable::new(false);
         let mut model: BTreeMap<u64, i64> = BTreeMap::new();
         let mut next = 100;
+        let schema = values(0, 0).schema();
         for (i, commit) in commits.iter().enumerate() {
             let seq = SeqNo(i as u64 + 1);
             if let Some(value) = commit.value {
                 let ids: Vec<u64> = (next..next + commit.keys.len() as u64).collect();
                 next += ids.len() as u64;
                 model.extend(ids.iter().map(|id| (*id, value)));
-                memtable.push(seq, ChunkKeys::RowIds(ids.into()), Some(values(commit.keys.len(), value)), true).unwrap();
+                commit.push(&memtable, seq, ChunkKeys::RowIds(ids.into()), &schema);
             } else {
                 let mut ids: Vec<u64> = commit.keys.iter().map(|key| 95 + u64::from(*key)).collect();
                 ids.dedup();
                 ids.iter().for_each(|id| {
                     model.remove(id);
                 });
-                memtable.push(seq, ChunkKeys::RowIds(UInt64Array::from(ids)), None, false).unwrap();
+                commit.push(&memtable, seq, ChunkKeys::RowIds(UInt64Array::from(ids)), &schema);
+            }
+            if !commit.read && i + 1 < commits.len() {
+                continue;
             }
             let expected: Vec<(Vec<u8>, i64)> = model.iter().map(|(id, value)| (id.to_be_bytes().to_vec(), *value)).collect();
             prop_assert_eq!(live(&memtable, memtable.limit(seq)), expected);
@@ -110,13 +148,18 @@ proptest! {
     }
 
     #[test]
-    fn single_row_commits_leave_few_chunks(count in 1usize..3000) {
+    fn small_commits_leave_few_chunks(count in 1usize..3000, read_every in 1usize..9, few in any::<bool>()) {
         let memtable = MemTable::new(true);
+        let schema = values(0, 0).schema();
+        let commit = Commit { keys: vec![1], value: (read_every < 8).then_some(1), few, read: false };
         for i in 0..count {
             let keys = BinaryArray::from_iter_values([(i as u64).to_be_bytes()]);
-            memtable.push(SeqNo(i as u64 + 1), ChunkKeys::Encoded(keys), Some(values(1, 1)), false).unwrap();
+            commit.push(&memtable, SeqNo(i as u64 + 1), ChunkKeys::Encoded(keys), &schema);
+            if i % read_every == 0 {
+                prop_assert!(!memtable.chunks(u32::MAX).unwrap().is_empty());
+            }
         }
-        let chunks = memtable.chunks(u32::MAX);
+        let chunks = memtable.chunks(u32::MAX).unwrap();
         prop_assert!(chunks.len() <= 2 * 32 + count / 512, "{} chunks", chunks.len());
         prop_assert_eq!(memtable.len() as usize, count);
     }

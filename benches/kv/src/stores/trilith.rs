@@ -9,8 +9,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use trilith_engine::{
-    Durability, Engine, IfExists, KeyRange, Options, TableDef, TableName, TableSpec, TableView, WriteBatch,
-    WriteMode,
+    Durability, Engine, IfExists, KeyRange, Options, TableDef, TableName, TableSpec, TableView, Value,
+    WriteBatch, WriteMode,
 };
 
 use super::{Level, Outcome, Reader, Store, Visit};
@@ -86,7 +86,10 @@ impl Store for Trilith {
     }
 
     fn put_one(&self, key: &[u8; KEY], value: &[u8]) -> Outcome {
-        self.upsert(&batch(self.table.schema(), std::iter::once((key, value)))?)
+        let mut write = WriteBatch::new();
+        write.upsert_row(&self.table, &[Value::Bytes(key), Value::Bytes(value)])?;
+        self.engine.commit(write)?;
+        Ok(())
     }
 
     fn read(&self, work: &mut dyn FnMut(&dyn Reader) -> Outcome) -> Outcome {

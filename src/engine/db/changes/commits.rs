@@ -26,14 +26,15 @@ struct Part {
 }
 
 /// The commits after `after` and up to `until`, in their order.
-pub(super) fn commits(table: &TableState, after: SeqNo, until: SeqNo) -> Vec<Commit> {
+pub(super) fn commits(table: &TableState, after: SeqNo, until: SeqNo) -> Result<Vec<Commit>> {
     let mut commits: Vec<Commit> = Vec::new();
-    for chunk in table.memtables().flat_map(|memtable| memtable.chunks(u32::MAX)) {
-        for (i, (start, seq)) in chunk.commits.iter().enumerate() {
+    let chunks = table.memtables().map(|memtable| memtable.chunks(u32::MAX)).collect::<Result<Vec<_>>>()?;
+    for chunk in chunks.into_iter().flatten() {
+        for (i, (start, seq)) in chunk.commits.as_slice().iter().enumerate() {
             if *seq <= after || *seq > until {
                 continue;
             }
-            let end = chunk.commits.get(i + 1).map_or(chunk.len(), |(next, _)| *next as usize);
+            let end = chunk.commits.as_slice().get(i + 1).map_or(chunk.len(), |(next, _)| *next as usize);
             let part = Part { chunk: Arc::clone(&chunk), entries: *start as usize..end };
             match commits.last_mut().filter(|last| last.seq == *seq) {
                 Some(last) => last.parts.push(part),
@@ -41,7 +42,7 @@ pub(super) fn commits(table: &TableState, after: SeqNo, until: SeqNo) -> Vec<Com
             }
         }
     }
-    commits
+    Ok(commits)
 }
 
 impl Commit {

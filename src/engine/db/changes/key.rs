@@ -79,7 +79,7 @@ impl Steps {
         let mut seqs = Vec::new();
         for memtable in table.memtables() {
             let mut limit = memtable.limit(until);
-            while let Some(found) = memtable.find(&self.key, limit).filter(|found| found.seq > after) {
+            while let Some(found) = memtable.newest(&self.key, limit).filter(|found| found.seq > after) {
                 seqs.push(found.seq);
                 limit = memtable.limit(SeqNo(found.seq.0 - 1));
             }

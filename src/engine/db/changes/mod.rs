@@ -131,7 +131,10 @@ impl Changes {
     fn logged(&self, now: &Published, until: SeqNo) -> Box<dyn Iterator<Item = Result<Change>> + Send> {
         let Some(table) = self.shape.table_in(&now.state) else { return Box::new(std::iter::empty()) };
         let (state, shape, time) = (Arc::clone(&now.state), self.shape.clone(), now.state.clock.now());
-        let found = commits(&table, self.at, until);
+        let found = match commits(&table, self.at, until) {
+            Ok(found) => found,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
         Box::new(found.into_iter().flat_map(move |commit| {
             let millis = state.times.of(commit.seq).unwrap_or_default();
             let made = changes_of(&commit, &table, time, &shape, millis);

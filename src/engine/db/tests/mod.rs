@@ -10,6 +10,7 @@ mod follow;
 mod ordered;
 mod past;
 mod regressions;
+mod rows;
 mod serializable;
 pub(super) mod support;
 mod transactions;

@@ -6,7 +6,7 @@ use super::Reads;
 use crate::common::{SeqNo, TableId};
 use crate::db::batch::Op;
 use crate::db::recent::Written;
-use crate::memtable::ChunkKeys;
+use crate::memtable::Keys;
 
 /// The condition of one commit.
 #[derive(Clone, Debug)]
@@ -19,14 +19,14 @@ pub(in crate::db) struct Claim {
     pub unsure: bool,
     /// What it read, when it is serializable.
     pub reads: Option<Arc<Reads>>,
-    writes: Arc<Vec<Keys>>,
+    writes: Arc<Vec<Sorted>>,
 }
 
 /// Keys that one operation writes, and their order.
 #[derive(Debug)]
-struct Keys {
+struct Sorted {
     table: TableId,
-    keys: ChunkKeys,
+    keys: Keys,
     /// Positions in order of the keys; `None` when they are in order as they stand.
     order: Option<Vec<u32>>,
 }
@@ -44,7 +44,7 @@ pub(in crate::db) enum Meeting {
 
 impl Claim {
     pub fn new(base: SeqNo, reads: Option<Arc<Reads>>, ops: &[Op]) -> Self {
-        let writes = ops.iter().filter_map(Keys::of).collect();
+        let writes = ops.iter().filter_map(Sorted::of).collect();
         Self { base, checked: base, unsure: false, reads, writes: Arc::new(writes) }
     }
 
@@ -59,7 +59,7 @@ impl Claim {
             Written::Between(min, max) if own.any(|keys| keys.any_between(min, max)) => Meeting::Unsure,
             Written::Between(..) => Meeting::Apart,
             Written::Keys(theirs) => {
-                let own: Vec<&Keys> = own.collect();
+                let own: Vec<&Sorted> = own.collect();
                 let same = |i: usize| theirs.with(i, |key| own.iter().any(|keys| keys.contains(key)));
                 if !own.is_empty() && (0..theirs.len()).any(same) {
                     Meeting::Conflict
@@ -71,7 +71,7 @@ impl Claim {
     }
 }
 
-impl Keys {
+impl Sorted {
     fn of(op: &Op) -> Option<Self> {
         let keys = op.keys.clone()?;
         let compare = |a: u32, b: u32| keys.with(a as usize, |a| keys.with(b as usize, |b| a.cmp(b)));

@@ -16,7 +16,7 @@ use crate::db::snapshot::Snapshot;
 use crate::db::view::TableView;
 use crate::format::commit::OpKind;
 use crate::lsm::{Published, TableState};
-use crate::memtable::{Chunk, ChunkKeys, LIVE};
+use crate::memtable::{Chunk, ChunkKeys, Keys, LIVE};
 
 /// A transaction that has ended.
 pub(super) struct Net {
@@ -58,7 +58,7 @@ impl Net {
     fn keyed(&self, table: &TableState) -> Result<Left> {
         let before = self.base.table(&table.def.name)?;
         let mut left = Left::default();
-        for chunk in table.active.chunks(u32::MAX) {
+        for chunk in table.active.chunks(u32::MAX)? {
             let live = live(&chunk);
             let ChunkKeys::Encoded(keys) = &chunk.keys else { continue };
             if chunk.fresh {
@@ -79,7 +79,7 @@ impl Net {
 
 fn keyless(table: &TableState) -> Result<Left> {
     let mut left = Left::default();
-    for chunk in table.active.chunks(u32::MAX) {
+    for chunk in table.active.chunks(u32::MAX)? {
         let live = live(&chunk);
         let ChunkKeys::RowIds(ids) = &chunk.keys else { continue };
         match &chunk.rows {
@@ -132,9 +132,9 @@ impl Rows {
         let rows = concat_batches(&table.def.schema(), &self.batches)?;
         let keys = match self.keys.is_empty() {
             true => None,
-            false => Some(ChunkKeys::Encoded(joined(&self.keys)?.to_data().into())),
+            false => Some(Keys::Many(ChunkKeys::Encoded(joined(&self.keys)?.to_data().into()))),
         };
-        batch.push(&table.def, kind, Some(rows), keys)
+        batch.push(&table.def, kind, rows, keys)
     }
 }
 

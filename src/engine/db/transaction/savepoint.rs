@@ -113,9 +113,9 @@ impl Work {
 /// The first `limit` entries of a memtable, which end with a commit.
 fn prefix(memtable: &MemTable, limit: u32, keyed: bool) -> Result<MemTable> {
     let kept = MemTable::new(keyed);
-    for chunk in memtable.chunks(limit) {
-        for (i, (from, seq)) in chunk.commits.iter().enumerate() {
-            let to = chunk.commits.get(i + 1).map_or(chunk.len() as u32, |(next, _)| *next);
+    for chunk in memtable.chunks(limit)? {
+        for (i, (from, seq)) in chunk.commits.as_slice().iter().enumerate() {
+            let to = chunk.commits.as_slice().get(i + 1).map_or(chunk.len() as u32, |(next, _)| *next);
             if chunk.start + to <= limit {
                 let (keys, rows) = slice(&chunk, *from as usize..to as usize);
                 kept.push(*seq, keys, rows, chunk.fresh)?;

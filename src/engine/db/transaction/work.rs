@@ -11,13 +11,12 @@ use super::savepoint::Savepoint;
 use super::{Reads, Registered};
 use crate::common::{Error, Result, RowId, SeqNo, TableId};
 use crate::db::batch::{Op, WriteBatch, duplicate};
-use crate::db::commit::row_ids;
 use crate::db::snapshot::Snapshot;
 use crate::db::view::TableView;
 use crate::format::commit::OpKind;
 use crate::format::table::{TableDef, TableName};
 use crate::lsm::{Published, State, TableState};
-use crate::memtable::{ChunkKeys, MemTable};
+use crate::memtable::{Keys, MemTable};
 
 /// The number before that of the first own write.
 const OWN_SEQ: SeqNo = SeqNo(1 << 63);
@@ -174,19 +173,13 @@ fn push(table: &Arc<TableState>, op: &Op, seq: SeqNo, time: i64, reads: Option<&
         (OpKind::Insert, None) => true,
         _ => false,
     };
-    let keys = match &op.keys {
-        Some(keys) => keys.clone(),
-        None => {
-            let rows = op.rows.as_ref().map_or(0, arrow::array::RecordBatch::num_rows);
-            let first = table.next_row_id.fetch_add(rows as u64, Ordering::Relaxed);
-            row_ids(RowId(first), rows as u32)
-        }
-    };
-    table.active.push(seq, keys, op.rows.clone(), fresh)
+    let ids = if op.keys.is_none() { u64::from(op.encoded.rows) } else { 0 };
+    let first = RowId(table.next_row_id.fetch_add(ids, Ordering::Relaxed));
+    op.push(table, first, seq, fresh)
 }
 
 /// Fails for a key that has a row at `time`; true when no memtable knows any of the keys.
-fn check_new(table: &Arc<TableState>, keys: &ChunkKeys, time: i64, reads: Option<&Reads>) -> Result<bool> {
+fn check_new(table: &Arc<TableState>, keys: &Keys, time: i64, reads: Option<&Reads>) -> Result<bool> {
     let newest = TableView::new(Arc::clone(table), SeqNo(u64::MAX)).at(time);
     // An expired row may be under a key that counts as new.
     let mut untouched = table.def.options.ttl.is_none();
@@ -197,7 +190,7 @@ fn check_new(table: &Arc<TableState>, keys: &ChunkKeys, time: i64, reads: Option
                 reads.inspect(|reads| reads.key(&table.def, key));
                 return Err(duplicate(&table.def, key));
             }
-            untouched &= table.memtables().all(|memtable| memtable.find(key, u32::MAX).is_none());
+            untouched &= table.memtables().all(|memtable| memtable.newest(key, u32::MAX).is_none());
             Ok(())
         })?;
     }

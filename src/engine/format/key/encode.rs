@@ -60,6 +60,29 @@ impl KeyCodec {
         }
     }
 
+    /// Key of one row, given the values of its columns as [packed rows](crate::format::packed) hold them.
+    ///
+    /// # Errors
+    /// `Invalid` when a column has no value.
+    pub(crate) fn encode_packed<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>> {
+        let last = self.types.len().saturating_sub(1);
+        let mut key = Vec::with_capacity(self.fixed_len().unwrap_or(32));
+        for (i, (value, (layout, data_type))) in values.zip(self.layouts.iter().zip(&self.types)).enumerate()
+        {
+            match layout {
+                Layout::Fixed(width) => {
+                    let start = key.len();
+                    key.resize(start + width, 0);
+                    put_packed(data_type, value, &mut key[start..])
+                        .ok_or_else(|| Error::invalid("primary key", "a key column must not be null"))?;
+                }
+                Layout::Variable if i == last => key.extend_from_slice(value),
+                Layout::Variable => escape_into(value, &mut key),
+            }
+        }
+        Ok(key)
+    }
+
     fn encode_fixed(&self, columns: &[ArrayRef], rows: usize, width: usize) -> Result<BinaryArray> {
         let total = rows.saturating_mul(width);
         check_total(total)?;
@@ -162,6 +185,14 @@ fn put_fixed_row(column: &ArrayRef, row: usize, out: &mut [u8]) {
             out[..bytes.len()].copy_from_slice(bytes);
         }
     });
+}
+
+/// The key part of a value that lies there little-endian; `None` when it is too short.
+fn put_packed(data_type: &DataType, value: &[u8], out: &mut [u8]) -> Option<()> {
+    with_primitive!(data_type, T => <T as ArrowPrimitiveType>::Native::read(value)?.put(out), _ => {
+        out.copy_from_slice(value.get(..out.len())?);
+    });
+    Some(())
 }
 
 /// Bytes of a string or binary value.

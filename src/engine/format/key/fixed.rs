@@ -10,6 +10,8 @@ pub(crate) trait FixedKey: Copy {
     fn put(self, out: &mut [u8]);
     /// Reads a key back; `None` when `bytes` is too short.
     fn take(bytes: &[u8]) -> Option<Self>;
+    /// Reads a value, which is no key, little-endian; `None` when `bytes` is too short.
+    fn read(bytes: &[u8]) -> Option<Self>;
 }
 
 macro_rules! unsigned {
@@ -25,6 +27,11 @@ macro_rules! unsigned {
             #[inline]
             fn take(bytes: &[u8]) -> Option<Self> {
                 bytes.first_chunk().map(|chunk| Self::from_be_bytes(*chunk))
+            }
+
+            #[inline]
+            fn read(bytes: &[u8]) -> Option<Self> {
+                bytes.first_chunk().map(|chunk| Self::from_le_bytes(*chunk))
             }
         }
     )+};
@@ -43,6 +50,11 @@ macro_rules! signed {
             #[inline]
             fn take(bytes: &[u8]) -> Option<Self> {
                 <$bits>::take(bytes).map(|bits| bits.cast_signed() ^ <$int>::MIN)
+            }
+
+            #[inline]
+            fn read(bytes: &[u8]) -> Option<Self> {
+                bytes.first_chunk().map(|chunk| Self::from_le_bytes(*chunk))
             }
         }
     )+};
@@ -67,6 +79,11 @@ macro_rules! float {
                 let bits = <$bits>::take(bytes)?;
                 Some(Self::from_bits(if bits & SIGN == 0 { !bits } else { bits ^ SIGN }))
             }
+
+            #[inline]
+            fn read(bytes: &[u8]) -> Option<Self> {
+                bytes.first_chunk().map(|chunk| Self::from_le_bytes(*chunk))
+            }
         }
     )+};
 }
@@ -88,5 +105,9 @@ impl FixedKey for i256 {
         let mut bytes: [u8; 32] = *bytes.first_chunk()?;
         bytes[0] ^= 0x80;
         Some(Self::from_be_bytes(bytes))
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        bytes.first_chunk().map(|chunk| Self::from_le_bytes(*chunk))
     }
 }

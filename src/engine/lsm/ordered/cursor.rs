@@ -100,9 +100,14 @@ pub(super) struct MemCursor {
 
 impl MemCursor {
     /// At the first entry of the range below `limit`; `None` when there is none.
-    pub(super) fn open(memtable: &Arc<MemTable>, limit: u32, span: &Span, reverse: bool) -> Option<Self> {
+    pub(super) fn open(
+        memtable: &Arc<MemTable>,
+        limit: u32,
+        span: &Span,
+        reverse: bool,
+    ) -> Result<Option<Self>> {
         if limit == 0 {
-            return None;
+            return Ok(None);
         }
         let from = match (reverse, span.end()) {
             (false, _) => From::Key(span.start()),
@@ -111,21 +116,21 @@ impl MemCursor {
         };
         let (memtable, walk) = (Arc::clone(memtable), memtable.walk(from, reverse));
         let mut cursor = Self { memtable, limit, walk, reverse, found: None, key: Vec::new() };
-        cursor.advance(span);
-        cursor.found.is_some().then_some(cursor)
+        cursor.advance(span)?;
+        Ok(cursor.found.is_some().then_some(cursor))
     }
 
     /// Moves to the next entry of the range.
-    pub(super) fn advance(&mut self, span: &Span) {
+    pub(super) fn advance(&mut self, span: &Span) -> Result<()> {
         loop {
-            self.found = self.memtable.step(&mut self.walk, self.limit, &mut self.key);
+            self.found = self.memtable.step(&mut self.walk, self.limit, &mut self.key)?;
             if self.found.is_none() || span.contains(&self.key) {
-                return;
+                return Ok(());
             }
             // Downwards, a walk begins at the end of the range, which is not part of it.
             if !(self.reverse && span.end().is_some_and(|end| self.key.as_slice() >= end)) {
                 self.found = None;
-                return;
+                return Ok(());
             }
         }
     }

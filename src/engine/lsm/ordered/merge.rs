@@ -31,7 +31,11 @@ impl Ordered {
         let (mut memtables, mut files) = (Vec::new(), Vec::new());
         if !span.is_empty() {
             let open = |(memtable, limit): (_, &u32)| MemCursor::open(memtable, *limit, &span, reverse);
-            memtables = table.memtables().zip(limits).filter_map(open).collect();
+            memtables = table
+                .memtables()
+                .zip(limits)
+                .filter_map(|pair| open(pair).transpose())
+                .collect::<Result<_>>()?;
             memtables.reverse();
             for file in table.files.iter() {
                 files.extend(FileCursor::open(file, &span, reverse)?);
@@ -95,7 +99,7 @@ impl Ordered {
                     gather.push_entry(found)?;
                 }
             }
-            cursor.advance(&self.span);
+            cursor.advance(&self.span)?;
         }
         self.memtables.retain(|cursor| cursor.found.is_some());
         Ok(newest)

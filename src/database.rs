@@ -17,9 +17,9 @@ use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use tokio::runtime::Handle;
 use trilith_engine::{
-    Appender, BackupReport, ClosedReason, CopyMode, Engine, Error as EngineError, IfExists, Isolation,
-    OnProgress, Snapshot, TableName, TableSpec, Transaction as EngineTransaction, VacuumReport, WriteBatch,
-    WriteMode,
+    Appender, BackupReport, ClosedReason, CopyMode, Engine, Error as EngineError, ExportReport, IfExists,
+    Isolation, OnProgress, Snapshot, TableName, TableSpec, Transaction as EngineTransaction, VacuumReport,
+    WriteBatch, WriteMode,
 };
 
 pub use self::call::Query;
@@ -63,7 +63,8 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    /// Opens the database at `path`, creating it when there is none; `":memory:"` for one without files.
+    /// Opens the database at `path`, creating it when there is none; `":memory:"` for one without files. A database in a
+    /// single file ([`Database::export`]) is opened for reading only.
     ///
     /// One process that opens one path twice gets two handles of one engine.
     ///
@@ -326,6 +327,32 @@ impl Database {
     ) -> Result<BackupReport> {
         self.check_open()?;
         Ok(self.inner.engine.backup(path.as_ref(), mode, progress)?)
+    }
+
+    /// Writes the database, as it is now or as the past version that this handle reads, into the single file `path`, while
+    /// writers go on. The file is opened like a folder, and only read; [`crate::restore`] makes a database of it that is
+    /// written to.
+    ///
+    /// # Errors
+    /// `Invalid` when something is at `path` and `replace` is false, `Corrupt` when a file is not what was written. Nothing
+    /// changed at `path` then.
+    pub async fn export(&self, path: impl AsRef<Path>, replace: bool) -> Result<ExportReport> {
+        let (database, path) = (self.clone(), path.as_ref().to_owned());
+        runtime::on_worker(async move { database.export_blocking(path, replace, &mut |_| Ok(())) }).await
+    }
+
+    /// Blocking twin of [`Database::export`]. `progress` may end it with an error.
+    ///
+    /// # Errors
+    /// As [`Database::export`].
+    pub fn export_blocking(
+        &self,
+        path: impl AsRef<Path>,
+        replace: bool,
+        progress: OnProgress<'_>,
+    ) -> Result<ExportReport> {
+        self.check_open()?;
+        Ok(self.inner.engine.export(path.as_ref(), replace, self.past_version(), progress)?)
     }
 
     /// Rewrites every file that holds deleted, replaced or expired rows, now, and removes files that nothing names. Once it

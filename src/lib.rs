@@ -61,7 +61,7 @@ pub use table::{ScanOptions, Table};
 pub use transaction::{Transaction, retry_delay};
 pub use trilith_engine as engine;
 pub use trilith_engine::{
-    BackupReport, CopyMode, Durability, Isolation, RepairReport, TableName, VacuumReport,
+    BackupReport, CopyMode, Durability, ExportReport, Isolation, RepairReport, TableName, VacuumReport,
     inspect_path as inspect, repair_path as repair, restore_path as restore,
 };
 

@@ -187,6 +187,17 @@ impl Database {
         py.detach(|| database.engine().set_options(&options)).map_err(from_engine)
     }
 
+    /// Writes the database into a single file; `(bytes done, bytes in all, seconds)` go to `progress`.
+    fn export<'py>(
+        &self,
+        py: Python<'py>,
+        path: &str,
+        replace: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        operations::export(py, self.0.get()?, path, replace, progress)
+    }
+
     /// Makes a branch in a folder; `(bytes done, bytes in all, seconds)` go to `progress`.
     fn branch<'py>(
         &self,

@@ -1,4 +1,4 @@
-//! What looks after whole databases: backup, restore, repair, vacuum.
+//! What looks after whole databases: backup, export, restore, repair, vacuum.
 //!
 //! Copying happens in the calling thread without the GIL; between two pieces it looks at signals and reports.
 
@@ -66,6 +66,23 @@ pub(crate) fn branch<'py>(
     let engine = database.engine();
     let report = watched(py, progress, |report| engine.branch(path.as_ref(), version, report))?;
     backup_dict(py, &report)
+}
+
+/// Writes the database into the single file `path`.
+pub(crate) fn export<'py>(
+    py: Python<'py>,
+    database: &trilith::Database,
+    path: &str,
+    replace: bool,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let version = database.past_version();
+    let engine = database.engine();
+    let report = watched(py, progress, |report| engine.export(path.as_ref(), replace, version, report))?;
+    let dict = PyDict::new(py);
+    dict.set_item("commit", report.seq)?;
+    dict.set_item("bytes", report.bytes)?;
+    Ok(dict)
 }
 
 /// Makes a database at `path` of a backup.

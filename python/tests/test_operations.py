@@ -1,4 +1,4 @@
-"""Backup, restore, repair and vacuum on real folders."""
+"""Backup, export, restore, repair and vacuum on real folders."""
 
 import pathlib
 import threading
@@ -86,6 +86,48 @@ def test_repair_declares_what_is_lost(shop, tmp_path):
     assert lost["rows"] + report["rows"] == 10_000
     assert total(tmp_path / "mended")[0] == report["rows"] > 0
     assert "checksum" in lost["why"]
+
+
+def test_a_database_in_one_file_is_the_same_and_only_read(shop, tmp_path):
+    path = tmp_path / "my shop.trilith"
+    vectors = np.random.default_rng(1).normal(size=(2000, 64)).astype(np.float32)
+    shop.create_table("v", {"id": np.arange(2000), "e": list(vectors)}, primary_key="id")
+    shop.collection("docs").insert_one({"_id": 1, "a": {"b": 2}})
+    shop.table("items").delete("id < 10")
+    seen = []
+    report = shop.export(path, progress=lambda *now: seen.append(now))
+    assert report["bytes"] == path.stat().st_size
+    assert seen[-1][0] == seen[-1][1] > 0
+    with pytest.raises(trilith.Invalid, match="there already"):
+        shop.export(path)
+    near = "SELECT id FROM v ORDER BY cosine_distance(e, $1) LIMIT 5"
+    query = "SELECT count(*), sum(id), sum(price) FROM items"
+    with trilith.connect(path) as file, trilith.connect(path, read_only=True) as twin:
+        for db in (file, twin):
+            assert db.sql(query).fetchone() == shop.sql(query).fetchone()
+            assert db.table("items").get(10) == {"id": 10, "price": 5.0}
+            assert db.table("items").get(9) is None
+            assert db.collection("docs").find_one({"a.b": 2}) == {"_id": 1, "a": {"b": 2}}
+            assert db.sql(near, [vectors[7]]).fetchall() == shop.sql(near, [vectors[7]]).fetchall()
+        for write in (
+            lambda: file.sql("INSERT INTO items VALUES (1, 2.0)"),
+            lambda: file.table("items").delete("id = 10"),
+            lambda: file.create_table("new", {"id": [1]}),
+            lambda: file.collection("docs").insert_one({"a": 1}),
+            file.vacuum,
+        ):
+            with pytest.raises(trilith.Closed, match="single file"):
+                write()
+        # Whoever has it open goes on reading what it was.
+        shop.table("items").delete("id < 100")
+        shop.export(path, replace=True)
+        assert len(file.table("items")) == 9990
+    assert total(path) == total(tmp_path / "shop.tri")
+    trilith.restore(path, tmp_path / "back")
+    with trilith.connect(tmp_path / "back") as back:
+        back.table("items").upsert({"id": [1], "price": [1.0]})
+        assert len(back.table("items")) == 9901
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["back", "my shop.trilith", "shop.tri"]
 
 
 def test_vacuum_gives_the_space_of_deleted_rows_back(shop):

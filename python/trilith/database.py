@@ -206,6 +206,32 @@ class Database(Versions):
         """
         return self._native.backup(os.fspath(path), copy, reporter(progress, "backup", "bytes"))
 
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        replace: bool = False,
+        progress: Progress = None,
+    ) -> dict[str, int]:
+        """Write the database as of now into one file, which ``trilith.connect`` opens for reading.
+
+        Writers go on meanwhile. A past version, as :meth:`at` returns it, is written as it was. The file gets its name
+        when it is whole and on the disk; :func:`trilith.restore` makes a database of it that is written to.
+
+        Args:
+            path: the file, such as ``"shop.trilith"``.
+            replace: replace what is at ``path``; otherwise nothing may be there.
+            progress: a bar (True), none (False), or a function of (bytes done, bytes in all, seconds).
+
+        Returns:
+            The last ``commit`` in it, and its ``bytes``.
+
+        Raises:
+            Corrupt: a file of the database is not what was written.
+            Invalid: something is at ``path``.
+        """
+        return self._native.export(os.fspath(path), replace, reporter(progress, "export", "bytes"))
+
     def vacuum(self) -> dict[str, int]:
         """Rewrite every file that holds deleted, replaced or expired rows, now, and remove files that nothing names.
 

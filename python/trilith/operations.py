@@ -19,7 +19,7 @@ def restore(
     """Make a database at ``path`` of a backup that :meth:`Database.backup` made, and return what it came to.
 
     Args:
-        backup: the folder of the backup; it is only read.
+        backup: the folder of the backup, or the file of :meth:`Database.export`; it is only read.
         path: the folder of the new database; nothing may be in it.
         copy: copy and verify every byte; False links files where the file system can.
         progress: a bar (True), none (False), or a function of (bytes done, bytes in all, seconds).

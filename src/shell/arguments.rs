@@ -20,6 +20,7 @@ use super::{Console, FAILED};
     after_help = "Subcommands:\n  trilith check PATH                 verify every byte of a database\n  \
                   trilith import PATH TABLE FILE     append a Parquet, CSV, JSON lines or Arrow file to a table\n  \
                   trilith export PATH TABLE FILE     write a table to such a file\n  \
+                  trilith export PATH FILE           write the whole database into one file, which opens read-only\n  \
                   trilith inspect FILE               explain one file of a database\n  \
                   trilith backup PATH FOLDER         copy a database, also while it is written to\n  \
                   trilith restore FOLDER PATH        make a database of a backup\n  \
@@ -27,7 +28,7 @@ use super::{Console, FAILED};
                   trilith vacuum PATH                give back the space of deleted rows now"
 )]
 struct Line {
-    /// The database, a folder; in memory when absent
+    /// The database, a folder or a single file; in memory when absent
     #[arg(default_value = ":memory:")]
     path: PathBuf,
     /// Statements to run, separated by `;`
@@ -60,7 +61,7 @@ struct CheckLine {
     path: PathBuf,
 }
 
-/// Copy a file into a table, or a table into a file; the file's extension names the format.
+/// Copy a file into a table; the file's extension names the format.
 #[derive(Debug, Parser)]
 #[command(name = "trilith import")]
 struct CopyLine {
@@ -70,6 +71,21 @@ struct CopyLine {
     table: String,
     /// The file: .parquet, .csv, .json or .arrow
     file: String,
+}
+
+/// Write a table into a file, whose extension names the format; or, without a table, the whole database into a single
+/// file, which opens like a folder and is only read.
+#[derive(Debug, Parser)]
+#[command(name = "trilith export")]
+struct ExportLine {
+    /// The database, a folder
+    path: PathBuf,
+    /// The table, where one is meant, and the file: .parquet, .csv, .json or .arrow; such as .trilith for all
+    #[arg(required = true, num_args = 1..=2, value_names = ["TABLE", "FILE"])]
+    what: Vec<String>,
+    /// Of a whole database: replace the file
+    #[arg(long)]
+    replace: bool,
 }
 
 /// Something to run.
@@ -128,12 +144,23 @@ where
     match subcommand.as_deref() {
         Some("check") => Ok(Action::Check { path: CheckLine::try_parse_from(rest())?.path }),
         Some("import") => CopyLine::try_parse_from(rest()).map(|line| line.action("FROM")).map_err(Refused),
-        Some("export") => CopyLine::try_parse_from(rest()).map(|line| line.action("TO")).map_err(Refused),
+        Some("export") => Ok(ExportLine::try_parse_from(rest())?.action()),
         Some(name) => match Operation::parse(name, arguments.iter().skip(1).cloned()) {
             Some(operation) => operation.map(Action::Operate).map_err(Refused),
             None => line(arguments),
         },
         None => line(arguments),
+    }
+}
+
+impl ExportLine {
+    fn action(self) -> Action {
+        let Self { path, mut what, replace } = self;
+        let file = what.pop().unwrap_or_default();
+        match what.pop() {
+            Some(table) => CopyLine { path, table, file }.action("TO"),
+            None => Action::Operate(Operation::export(path, file.into(), replace)),
+        }
     }
 }
 

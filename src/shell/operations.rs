@@ -1,4 +1,4 @@
-//! Subcommands that look after a database: `inspect`, `backup`, `restore`, `repair` and `vacuum`.
+//! Subcommands that look after a database: `inspect`, `backup`, `restore`, `repair`, `vacuum`, and `export` of all of it.
 //!
 //! Each is a command line of its own and a call into the engine; what they do is decided there.
 
@@ -24,7 +24,7 @@ use crate::runtime;
 #[derive(Debug, Parser)]
 #[command(name = "trilith inspect")]
 pub(super) struct Inspect {
-    /// The file: a log, an SSTable or its companion, deletion bitmaps, a manifest, CURRENT
+    /// The file: a log, an SSTable or its companion, deletion bitmaps, a manifest, CURRENT, a database in a single file
     file: PathBuf,
     /// List its records, batches, sections or files too
     #[arg(long)]
@@ -52,7 +52,7 @@ pub(super) struct Backup {
 #[derive(Debug, Parser)]
 #[command(name = "trilith restore")]
 pub(super) struct Restore {
-    /// The backup, a folder
+    /// The backup, a folder or a single file
     backup: PathBuf,
     /// The folder of the new database
     path: PathBuf,
@@ -66,7 +66,7 @@ pub(super) struct Restore {
 #[derive(Debug, Parser)]
 #[command(name = "trilith repair")]
 pub(super) struct Repair {
-    /// The damaged database, a folder; it is only read
+    /// The damaged database, a folder or a single file; it is only read
     path: PathBuf,
     /// The folder of the new database
     target: PathBuf,
@@ -78,6 +78,14 @@ pub(super) struct Repair {
 pub(super) struct Vacuum {
     /// The database, a folder
     path: PathBuf,
+}
+
+/// A database that goes into a single file.
+#[derive(Debug)]
+pub(super) struct Export {
+    path: PathBuf,
+    file: PathBuf,
+    replace: bool,
 }
 
 /// Form of an answer.
@@ -95,6 +103,7 @@ pub(super) enum Operation {
     Restore(Restore),
     Repair(Repair),
     Vacuum(Vacuum),
+    Export(Export),
 }
 
 impl Operation {
@@ -113,6 +122,11 @@ impl Operation {
         }
     }
 
+    /// The whole of a database into a file.
+    pub(super) fn export(path: PathBuf, file: PathBuf, replace: bool) -> Self {
+        Self::Export(Export { path, file, replace })
+    }
+
     /// Carries it out and returns the exit status.
     pub(super) fn run(&self, console: &mut Console<'_>) -> Result<i32> {
         match self {
@@ -121,6 +135,7 @@ impl Operation {
             Self::Restore(line) => line.run(console),
             Self::Repair(line) => line.run(console),
             Self::Vacuum(line) => line.run(console),
+            Self::Export(line) => line.run(console),
         }
     }
 }
@@ -183,6 +198,19 @@ impl Vacuum {
             "{rewritten} files rewritten, {orphans} orphans removed, {freed} bytes freed, {left} bytes on disk"
         )
         .map_err(output_error)?;
+        Ok(0)
+    }
+}
+
+impl Export {
+    fn run(&self, console: &mut Console<'_>) -> Result<i32> {
+        let engine = open_even_beside_a_writer(&self.path)?;
+        let stopped = Stopped::by_ctrl_c()?;
+        let mut progress = |progress| stopped.check(progress, console);
+        let report = engine.export(&self.file, self.replace, None, &mut progress)?;
+        engine.close()?;
+        let (seq, bytes, file) = (report.seq, report.bytes, self.file.display());
+        writeln!(console.out, "{file}: commits up to {seq}, {bytes} bytes").map_err(output_error)?;
         Ok(0)
     }
 }

@@ -142,6 +142,37 @@ fn a_database_is_backed_up_restored_vacuumed_and_repaired() {
     assert!(ran(&["check", &mended]).contains("no damage"));
 }
 
+#[test]
+fn a_database_in_a_single_file_is_read_checked_inspected_and_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (home, file, back) = (at("home"), at("all of it.trilith"), at("back"));
+    ran(&[&home, "CREATE TABLE t (n BIGINT PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)"]);
+    assert!(ran(&["export", &home, &file]).contains("commits up to"));
+    let again = run_with(&["export", &home, &file], "");
+    assert_eq!((again.status, again.err.contains("there already")), (1, true), "{}", again.err);
+    ran(&[&home, "DELETE FROM t WHERE n = 2"]);
+    ran(&["export", &home, &file, "--replace"]);
+    let sum = |path: &str| ran(&[path, "--format", "csv", "-c", "SELECT sum(n) AS s FROM t"]);
+    assert_eq!(sum(&file), "s\n4\n");
+    for write in ["INSERT INTO t VALUES (9)", "DROP TABLE t", "VACUUM"] {
+        let refused = run_with(&[&file, write], "");
+        assert_eq!((refused.status, refused.err.contains("single file")), (1, true), "{}", refused.err);
+    }
+    assert!(ran(&["check", &file]).contains("no damage"));
+    let told = ran(&["inspect", &file, "--records"]);
+    assert!(told.contains("database in a single file") && told.contains("CURRENT"), "{told}");
+    ran(&["restore", &file, &back]);
+    ran(&[&back, "INSERT INTO t VALUES (10)"]);
+    assert_eq!((sum(&back), sum(&file)), ("s\n14\n".into(), "s\n4\n".into()));
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[70] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    for command in ["check", "inspect"] {
+        assert_eq!(run_with(&[command, &file], "").status, 1, "{command}");
+    }
+}
+
 fn largest_file(folder: &std::path::Path) -> std::path::PathBuf {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.map(|path| if path.is_dir() { largest_file(&path) } else { path });

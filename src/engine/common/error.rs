@@ -18,6 +18,8 @@ pub enum ClosedReason {
     Forked,
     /// The database was opened for reading only.
     ReadOnly,
+    /// The database is a single file, which never changes.
+    SingleFile,
     /// The writer lock went to somebody else: its file was removed or replaced.
     Fenced,
 }
@@ -34,6 +36,10 @@ impl ClosedReason {
             Self::Fenced => {
                 "the file LOCK of the database was removed or replaced while it was open here, so another process \
                  may be writing to it now; writing has stopped; reads go on; open the database again"
+            }
+            Self::SingleFile => {
+                "the database is a single file, which is only read; restore it into a folder (`trilith restore`, \
+                 `trilith.restore`) to write to it"
             }
             Self::ReadOnly => "the database is open for reading only; open it without read_only to write",
         }

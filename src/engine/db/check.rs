@@ -35,6 +35,7 @@ pub fn check_storage(storage: &Arc<dyn Storage>, progress: &mut dyn FnMut(&str))
     report.bytes +=
         storage.open(layout::CURRENT)?.len() + storage.open(&layout::manifest(stored.manifest.number))?.len();
     check_log(storage, stored.database, &stored.manifest, progress, &mut report);
+    storage.verify().unwrap_or_else(|error| report.problems.push(error.to_string()));
     let mut seen = HashSet::new();
     check_files(storage, &stored, &mut seen, progress, &mut report)?;
     for entry in &stored.manifest.history {

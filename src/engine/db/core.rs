@@ -101,7 +101,12 @@ impl Core {
     pub fn check_writable(&self) -> Result<()> {
         self.check_open()?;
         if self.options.read_only {
-            return Err(Error::Closed(ClosedReason::ReadOnly));
+            let is_sealed = self.storage.is_sealed();
+            return Err(Error::Closed(if is_sealed {
+                ClosedReason::SingleFile
+            } else {
+                ClosedReason::ReadOnly
+            }));
         }
         if self.poisoned.load(Ordering::Acquire) {
             let fenced = self.fenced.load(Ordering::Acquire);

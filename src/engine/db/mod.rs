@@ -50,7 +50,9 @@ mod watch;
 mod tests;
 
 pub use appender::{Appender, WriteMode};
-pub use backup::{BackupProgress, BackupReport, CopyMode, OnProgress, restore_path, restore_storage};
+pub use backup::{
+    BackupProgress, BackupReport, CopyMode, ExportReport, OnProgress, restore_path, restore_storage,
+};
 pub use batch::{ROW_ID, WriteBatch};
 pub use changes::{Change, ChangeKind, Changes};
 pub use check::{CheckReport, check_storage};

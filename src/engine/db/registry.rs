@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use super::check::{CheckReport, check_storage};
 use super::engine::Engine;
 use crate::common::{Error, Options, Result};
-use crate::io::{LocalOptions, LocalStorage, Storage};
+use crate::io::{ContainerStorage, LocalOptions, Storage, open_place};
 
 static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Engine>>>> = LazyLock::new(Mutex::default);
 
-/// Opens the database in a folder, or hands out the engine that already has it open for writing. Read-only openings
+/// Opens the database in a folder or, only to be read, in a single file, or hands out the engine that already has it open for writing. Read-only openings
 /// share nothing: each follows the writer by itself.
 ///
 /// # Errors
@@ -21,7 +21,8 @@ static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Engine>>>> = LazyLock::new(Mut
 /// shared, `Busy` when another process writes to it, `Corrupt`,
 /// `Unsupported`, `Io`.
 pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
-    if options.read_only {
+    if options.read_only || ContainerStorage::is_at(path) {
+        let options = Options { read_only: true, ..options };
         return Engine::open(local(path, &options)?, options);
     }
     let mut open = OPEN.lock();
@@ -39,7 +40,7 @@ pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
     Ok(engine)
 }
 
-/// Reads every byte of the database in a folder.
+/// Reads every byte of the database in a folder or a single file.
 ///
 /// # Errors
 /// When there is none, or its manifest cannot be read.
@@ -54,7 +55,7 @@ fn local(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
         create: options.create && !options.read_only,
         read_only: options.read_only,
     };
-    Ok(Arc::new(LocalStorage::open(path, local)?))
+    open_place(path, local)
 }
 
 /// Handles that share an engine share its settings.

@@ -194,8 +194,13 @@ impl Storage for LocalStorage {
 /// # Errors
 /// `Io` when it cannot be opened, `Invalid` when it is no regular file.
 pub fn open_file(path: &Path) -> Result<Arc<dyn FileReader>> {
+    open_mapped(path, false)
+}
+
+/// [`open_file`], mapped where that is asked for.
+pub(super) fn open_mapped(path: &Path, mmap: bool) -> Result<Arc<dyn FileReader>> {
     let file = open_regular(path, 0)?;
-    Ok(Arc::new(LocalReader::new(file, &show(path), false)?))
+    Ok(Arc::new(LocalReader::new(file, &show(path), mmap)?))
 }
 
 fn open_regular(full: &Path, flags: i32) -> Result<File> {

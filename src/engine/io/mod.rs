@@ -6,14 +6,18 @@
 //! 3. A failed sync is never retried: the caller poisons the writer.
 
 pub(crate) mod aligned;
+mod container;
 mod local;
 mod local_file;
 mod lock;
 mod memory;
 pub(crate) mod path;
+mod place;
 pub(crate) mod storage;
 
+pub use container::{CONTAINER_MAGIC, ContainerStorage, ContainerWriter, FileDraft, Member, Reopen};
 pub use local::{LocalOptions, LocalStorage, open_file};
 pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStorage;
+pub use place::open_place;
 pub use storage::{Fence, FileReader, FileWriter, LockGuard, Stamp, Storage};

@@ -86,6 +86,19 @@ pub trait Storage: Send + Sync + Debug {
         Ok(false)
     }
 
+    /// True when nothing here can ever be written.
+    fn is_sealed(&self) -> bool {
+        false
+    }
+
+    /// Confirms what this place itself added to the files of the database; those prove themselves.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    fn verify(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The folder of the local disk that holds the files as they are, if there is one.
     fn local_folder(&self) -> Option<&Path> {
         None

@@ -8,8 +8,11 @@
 
 mod capture;
 mod copy;
+mod export;
 mod target;
 
+#[cfg(test)]
+mod export_tests;
 #[cfg(test)]
 mod tests;
 
@@ -20,10 +23,11 @@ use super::core::Core;
 use super::manifest;
 use super::orphans::remove_orphans;
 use crate::common::{Error, Result, SeqNo};
-use crate::io::{LocalOptions, LocalStorage, Storage};
+use crate::io::{LocalOptions, LocalStorage, Storage, open_place};
 use capture::Captured;
 
 pub(super) use copy::Copier;
+pub use export::ExportReport;
 pub(super) use target::{Target, check_empty};
 
 /// How files get into a backup.
@@ -122,7 +126,7 @@ pub fn restore_storage(
     from_files(source, &target, mode, progress).inspect_err(|_| target.take_back())
 }
 
-/// Makes a database at `path` of the backup at `backup`, which is only read.
+/// Makes a database at `path` of the backup, or the single file, at `backup`, which is only read.
 ///
 /// # Errors
 /// `Invalid` when something is at `path`; otherwise as [`crate::Engine::backup`].
@@ -133,7 +137,7 @@ pub fn restore_path(
     progress: OnProgress<'_>,
 ) -> Result<BackupReport> {
     let options = LocalOptions { mmap: false, create: false, read_only: true };
-    let source: Arc<dyn Storage> = Arc::new(LocalStorage::open(backup, options)?);
+    let source = open_place(backup, options)?;
     let target = local_target(path)?;
     check_empty(&*target)?;
     restore_storage(&source, target, mode, progress)

@@ -7,13 +7,13 @@ use arrow::array::ArrayRef;
 
 use super::Engine;
 use crate::common::{Error, Result, Retention, SeqNo};
-use crate::db::backup::{BackupReport, OnProgress, local_target};
+use crate::db::backup::{BackupReport, ExportReport, OnProgress, local_target};
 use crate::db::changes::{Change, Changes};
 use crate::db::history::Tag;
 use crate::db::past::Version;
 use crate::db::snapshot::Snapshot;
 use crate::format::table::{OptionTexts, TableName};
-use crate::io::Storage;
+use crate::io::{FileWriter, Reopen, Storage};
 
 impl Engine {
     /// Every table as of commit `version`, for as long as the snapshot is held. Readable are the newest version, those
@@ -146,5 +146,35 @@ impl Engine {
         progress: OnProgress<'_>,
     ) -> Result<BackupReport> {
         self.core.branch(target, version, progress)
+    }
+
+    /// Writes this database, as it is or was at `version`, into the single file `path`, while writers go on. The file opens
+    /// like a folder does, and is only read. It gets its name when it is whole and durable.
+    ///
+    /// # Errors
+    /// `Invalid` when something is at `path` and is not to be replaced; `NotFound` for a version that is not kept; otherwise
+    /// as [`Engine::backup`]. Nothing is at `path` then that was not there before.
+    pub fn export(
+        &self,
+        path: &Path,
+        replace: bool,
+        version: Option<SeqNo>,
+        progress: OnProgress<'_>,
+    ) -> Result<ExportReport> {
+        self.core.export(path, replace, version, progress)
+    }
+
+    /// [`Engine::export`] into any new file, which `reopen` reads.
+    ///
+    /// # Errors
+    /// As [`Engine::export`]; what was written then means nothing.
+    pub fn export_to(
+        &self,
+        sink: Box<dyn FileWriter>,
+        reopen: Reopen,
+        version: Option<SeqNo>,
+        progress: OnProgress<'_>,
+    ) -> Result<ExportReport> {
+        self.core.export_to(sink, reopen, version, progress)
     }
 }

@@ -5,6 +5,7 @@
 //! the file is the business of `check`.
 
 mod codes;
+mod container;
 mod data;
 mod deletes;
 mod log;
@@ -22,11 +23,11 @@ use arrow::buffer::Buffer;
 
 use crate::common::{Error, Result};
 use crate::format::layout;
-use crate::io::{FileReader, open_file};
+use crate::io::{CONTAINER_MAGIC, FileReader, open_file};
 
 pub use report::{Damage, Fields, FileReport};
 
-/// Longest file that is held in memory whole; only logs and data files are longer.
+/// Longest file that is held in memory whole; only logs, data files and single files are longer.
 const WHOLE_MAX: u64 = 1 << 30;
 
 /// Explains a file; `records` adds one entry for each record, batch, section or file that it holds.
@@ -60,6 +61,7 @@ pub fn inspect_file(
         Kind::Codes => codes::explain(&whole(file)?, &mut report),
         Kind::Manifest => sealed::manifest(&whole(file)?, records, &mut report),
         Kind::Current => sealed::current(&whole(file)?, &mut report),
+        Kind::Container => container::explain(file, records, &mut report),
         Kind::Lock => lock(&whole(file)?, &mut report),
         Kind::Other => report.damaged(0, "it does not begin as any file of a Trilith database"),
     }
@@ -80,6 +82,7 @@ enum Kind {
     Manifest,
     Current,
     Lock,
+    Container,
     Other,
 }
 
@@ -94,6 +97,7 @@ impl Kind {
             Self::Manifest => "manifest",
             Self::Current => "CURRENT",
             Self::Lock => "lock file",
+            Self::Container => "database in a single file",
             Self::Other => "unknown file",
         }
     }
@@ -109,6 +113,7 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         b"TRIMANIF" => return Kind::Manifest,
         b"TRICURNT" => return Kind::Current,
         b"ARROW1\0\0" => return Kind::Data,
+        head if head == CONTAINER_MAGIC => return Kind::Container,
         _ => {}
     }
     let name = path.rsplit('/').next().unwrap_or_default();

@@ -22,7 +22,7 @@ use super::check::check_storage;
 use super::manifest::Manifest;
 use crate::common::{Error, FileId, Result};
 use crate::format::layout;
-use crate::io::{LocalOptions, LocalStorage, Storage};
+use crate::io::{LocalOptions, Storage, open_place};
 use crate::lsm::FileNumbers;
 
 pub use report::{Loss, LossKind, RepairReport};
@@ -38,7 +38,7 @@ pub fn repair_path(
     progress: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<RepairReport> {
     let options = LocalOptions { mmap: false, create: false, read_only: true };
-    let source: Arc<dyn Storage> = Arc::new(LocalStorage::open(damaged, options)?);
+    let source = open_place(damaged, options)?;
     repair_storage(&source, local_target(path)?, progress)
 }
 

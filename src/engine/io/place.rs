@@ -1,0 +1,19 @@
+//! What a path of the user's leads to: the folder of a database, or a database in a single file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::local::open_mapped;
+use super::{ContainerStorage, LocalOptions, LocalStorage, Storage};
+use crate::common::Result;
+
+/// Opens the place at `path`; a single file is only read, whatever the options say.
+///
+/// # Errors
+/// Those of [`LocalStorage::open`] and [`ContainerStorage::open`].
+pub fn open_place(path: &Path, options: LocalOptions) -> Result<Arc<dyn Storage>> {
+    if ContainerStorage::is_at(path) {
+        return Ok(Arc::new(ContainerStorage::open(open_mapped(path, options.mmap)?)?));
+    }
+    Ok(Arc::new(LocalStorage::open(path, options)?))
+}

@@ -15,6 +15,7 @@ use crate::query::Query;
 use crate::statement::{Clauses, Statement};
 use crate::table_key::{key_arrays, keys_arrays};
 use crate::table_search::{Search, search_text};
+use crate::table_words::{HybridSearch, TextSearch, hybrid_search_text, text_search_text};
 use crate::table_write;
 use crate::values::dict;
 
@@ -181,6 +182,27 @@ impl Table {
         let view = self.view()?;
         let text = search_text(view.def(), &request)?;
         let params = PyList::new(py, [vector_object(vector)?])?;
+        self.statement(text, &params)?.query(py)
+    }
+
+    /// The `k` rows that fit words best.
+    fn text_search(&self, py: Python<'_>, words: &str, request: TextSearch) -> PyResult<Query> {
+        let text = text_search_text(self.view()?.def(), &request)?;
+        let params = PyList::new(py, [words])?;
+        self.statement(text, &params)?.query(py)
+    }
+
+    /// The `k` rows that rank best by words and by distance.
+    fn hybrid_search(
+        &self,
+        py: Python<'_>,
+        words: &str,
+        vector: &Bound<'_, PyAny>,
+        request: HybridSearch,
+    ) -> PyResult<Query> {
+        let text = hybrid_search_text(self.view()?.def(), &request)?;
+        let params = PyList::new(py, [words])?;
+        params.append(vector_object(vector)?)?;
         self.statement(text, &params)?.query(py)
     }
 }

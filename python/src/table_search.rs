@@ -59,7 +59,8 @@ pub(crate) fn search_text(def: &TableDef, request: &Search) -> PyResult<String> 
     clauses.select(&shown, &def.name)
 }
 
-fn only_vector(def: &TableDef) -> PyResult<String> {
+/// The name of the only column of vectors.
+pub(crate) fn only_vector(def: &TableDef) -> PyResult<String> {
     let schema = def.schema();
     let mut vectors = schema.fields().iter().filter(|field| is_vector(field));
     match (vectors.next(), vectors.next()) {

@@ -23,7 +23,7 @@ use super::catalog::{CATALOG, DEFAULT_SCHEMA, TrilithCatalogs};
 use super::connection::Pinned;
 use super::rules;
 use super::schema::LocalTables;
-use super::search::{NamedArguments, VectorSearch};
+use super::search::{self, NamedArguments, Tables};
 use super::time;
 use super::types::TrilithTypes;
 use super::write::TrilithPlanner;
@@ -59,8 +59,10 @@ impl Sessions {
     #[must_use]
     pub fn state(&self, pinned: &Pinned, locals: LocalTables, params: Option<&ParamValues>) -> SessionState {
         let mut state = self.base.read().clone();
-        let search = VectorSearch::new(pinned.clone(), Arc::clone(&locals), params.cloned());
-        state.register_udtf(VectorSearch::NAME, Arc::new(search));
+        let tables = Tables::new(pinned.clone(), Arc::clone(&locals), params.cloned());
+        for (name, function) in search::functions(&tables) {
+            state.register_udtf(name, function);
+        }
         for (name, function) in time::functions(pinned, params) {
             state.register_udtf(name, function);
         }
@@ -92,7 +94,7 @@ impl Sessions {
 
     /// True when a table function has this name.
     pub fn has_table_function(&self, name: &str) -> bool {
-        name == VectorSearch::NAME
+        search::SIGNATURES.iter().any(|signature| signature.name == name)
             || time::NAMES.contains(&name)
             || self.base.read().table_functions().contains_key(name)
     }
@@ -104,7 +106,8 @@ impl Sessions {
         *base = state;
         base.register_catalog_list(catalogs);
         // The functions of a call hold its snapshot; every statement registers its own.
-        for name in time::NAMES.into_iter().chain([VectorSearch::NAME]) {
+        let searches = search::SIGNATURES.map(|signature| signature.name);
+        for name in time::NAMES.into_iter().chain(searches) {
             let _of_the_call = base.deregister_udtf(name);
         }
     }

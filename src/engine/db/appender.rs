@@ -214,7 +214,7 @@ impl Appender {
             self.take_over(output)?;
         }
         let core = Arc::clone(&self.core);
-        core.store_codes(&self.table.def, &self.runs);
+        core.store_derived(&self.table, &self.runs);
         let mut live = core.maintenance.lock();
         core.check_writable()?;
         let table = self.present_table()?;
@@ -228,6 +228,7 @@ impl Appender {
         core.sync_log(&mut writer)?;
         let seq = writer.seq.next();
         let files = stamp(&core, &table.def, files, seq)?;
+        core.adopt(&table, &files);
         let old_files = old.len();
         core.published.load().state.times.note(seq, core.now());
         let all = self.publish(&mut live, &table, old, files, seq)?;

@@ -83,7 +83,7 @@ fn check_files(
             let whole = verified.is_ok();
             report.count(opened.bytes(), file.sst.rows, verified);
             if whole {
-                opened.check_codes(&mut |path, outcome| {
+                opened.check_derived(&mut |path, outcome| {
                     progress(path);
                     report.count_derived(outcome);
                 })?;

@@ -153,7 +153,7 @@ impl Core {
         let compacted = compact_files(&due.table.def, due.inputs.clone(), expiry, output, &mut step)?;
         let bytes_out = compacted.files.iter().map(|info| info.data_len + info.sum_len).sum();
         let written: Vec<FileId> = compacted.files.iter().map(|info| info.file).collect();
-        self.store_codes(&due.table.def, &compacted.files);
+        self.store_derived(&due.table, &compacted.files);
         let published = self.publish_compacted(due, job, compacted);
         if published.is_err() {
             self.forget_files(&written);
@@ -205,6 +205,7 @@ impl Core {
     fn publish_compacted(&self, due: &Due, job: &Job<'_>, mut compacted: Compacted) -> Result<u64> {
         let id = due.table.def.id;
         let mut outputs = self.open_files(&due.table.def, compacted.files.clone())?;
+        self.adopt(&due.table, &outputs);
         let before = Arc::clone(&self.published.load().state);
         if let Some(table) = before.table_by_id(id) {
             compacted.catch_up(&table.files, &outputs)?;

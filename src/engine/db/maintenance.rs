@@ -10,7 +10,6 @@ use crate::common::{Figure, FileId, Result, SeqNo, TableId, record_duration};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::layout;
 use crate::format::table::TableDef;
-use crate::index::is_coded;
 use crate::lsm::{State, TableFile, TableState, flush_memtable, remove_files};
 use crate::memtable::MemTable;
 use crate::sstable::{KeySpec, SstInfo};
@@ -155,8 +154,10 @@ impl Core {
             for (position, bitmap) in output.deletes {
                 files[position] = Arc::new(files[position].with_bitmap(bitmap));
             }
-            self.store_codes(&state.def, &output.files);
-            files.extend(self.open_files(&state.def, output.files)?);
+            self.store_derived(&state, &output.files);
+            let new = self.open_files(&state.def, output.files)?;
+            self.adopt(&state, &new);
+            files.extend(new);
             let frozen = state.frozen[1..].to_vec();
             state = Arc::new(state.replace(Some(files), frozen, Arc::clone(&state.active)));
         }
@@ -214,16 +215,6 @@ impl Core {
         let open =
             |info| Arc::new(TableFile::new(Arc::clone(&self.storage), self.database, info, key.clone()));
         Ok(files.into_iter().map(open).collect())
-    }
-
-    /// Writes the codes of new files' vectors. A search makes those that a disk refused.
-    pub fn store_codes(&self, table: &TableDef, files: &[SstInfo]) {
-        if !table.columns.iter().any(|column| is_coded(column.field.data_type()).is_some()) {
-            return;
-        }
-        for file in self.open_files(table, files.to_vec()).unwrap_or_default() {
-            let _ = file.store_codes();
-        }
     }
 
     pub fn remove_logs(&self, before: FileId) {

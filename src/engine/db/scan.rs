@@ -20,15 +20,15 @@ use crate::sstable::SstReader;
 /// Live rows that can be read independently of every other part.
 #[derive(Clone, Debug)]
 pub struct ScanPart {
-    table: Arc<TableDef>,
-    source: Source,
+    pub(super) table: Arc<TableDef>,
+    pub(super) source: Source,
     rows: u64,
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+pub(super) enum Source {
     File { file: Arc<TableFile>, reader: Arc<SstReader>, path: String, hidden: Arc<RoaringBitmap> },
-    MemTable { chunks: Vec<(Arc<Chunk>, Option<BooleanArray>)> },
+    MemTable { memtable: Arc<MemTable>, limit: u32, chunks: Vec<(Arc<Chunk>, Option<BooleanArray>)> },
 }
 
 impl ScanPart {
@@ -45,7 +45,7 @@ impl ScanPart {
     /// `None` when the memtable holds no live row.
     pub(super) fn memtable(
         table: Arc<TableDef>,
-        memtable: &MemTable,
+        memtable: &Arc<MemTable>,
         limit: u32,
         hidden: &RoaringBitmap,
     ) -> Result<Option<Self>> {
@@ -59,7 +59,8 @@ impl ScanPart {
                 chunks.push((chunk, live));
             }
         }
-        Ok((rows > 0).then_some(Self { table, source: Source::MemTable { chunks }, rows }))
+        let source = Source::MemTable { memtable: Arc::clone(memtable), limit, chunks };
+        Ok((rows > 0).then_some(Self { table, source, rows }))
     }
 
     /// Live rows.
@@ -73,7 +74,7 @@ impl ScanPart {
     pub fn num_batches(&self) -> usize {
         match &self.source {
             Source::File { reader, .. } => reader.num_batches(),
-            Source::MemTable { chunks } => chunks.len(),
+            Source::MemTable { chunks, .. } => chunks.len(),
         }
     }
 
@@ -85,7 +86,7 @@ impl ScanPart {
                 let rows = reader.batch_rows(i);
                 (rows.end - rows.start) as usize
             }
-            Source::MemTable { chunks } => chunks[i].0.len(),
+            Source::MemTable { chunks, .. } => chunks[i].0.len(),
         }
     }
 
@@ -94,7 +95,7 @@ impl ScanPart {
     pub fn is_exact(&self) -> bool {
         match &self.source {
             Source::File { hidden, .. } => hidden.is_empty(),
-            Source::MemTable { chunks } => chunks.iter().all(|(_, live)| live.is_none()),
+            Source::MemTable { chunks, .. } => chunks.iter().all(|(_, live)| live.is_none()),
         }
     }
 
@@ -126,7 +127,7 @@ impl ScanPart {
                 let rows = if row_id { with_row_ids(rows, self.file_row_ids(reader, i)?)? } else { rows };
                 masked(rows, live_rows(reader.batch_rows(i), hidden).as_ref())
             }
-            Source::MemTable { chunks } => {
+            Source::MemTable { chunks, .. } => {
                 let (chunk, live) = &chunks[i];
                 let Some(rows) = &chunk.rows else {
                     return Err(Error::Internal("a scan of deletions".into()));
@@ -149,7 +150,7 @@ impl ScanPart {
                 let rows = read_columns(&self.table, reader, i, columns)?;
                 Ok((rows, live_rows(reader.batch_rows(i), hidden)))
             }
-            Source::MemTable { chunks } => {
+            Source::MemTable { chunks, .. } => {
                 let (chunk, live) = &chunks[i];
                 let Some(rows) = &chunk.rows else {
                     return Err(Error::Internal("a scan of deletions".into()));
@@ -175,7 +176,7 @@ impl ScanPart {
     pub fn live(&self, i: usize) -> Option<BooleanArray> {
         match &self.source {
             Source::File { reader, hidden, .. } => live_rows(reader.batch_rows(i), hidden),
-            Source::MemTable { chunks } => chunks[i].1.clone(),
+            Source::MemTable { chunks, .. } => chunks[i].1.clone(),
         }
     }
 

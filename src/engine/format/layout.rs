@@ -49,6 +49,18 @@ pub fn codes(file: FileId, column: ColumnId) -> String {
     format!("{INDEX_DIR}/{file}.{column}.codes")
 }
 
+/// Path of what is derived from one column of an SSTable in another way.
+#[must_use]
+pub fn derived(file: FileId, column: ColumnId, kind: &str, variant: u64) -> String {
+    format!("{INDEX_DIR}/{file}.{column}.{kind}-{variant:016x}")
+}
+
+/// True for the name of such a file.
+#[must_use]
+pub fn is_derived(name: &str) -> bool {
+    !is_draft(name) && !name.ends_with(".codes")
+}
+
 /// Name of a manifest within its folder.
 #[must_use]
 pub fn manifest_name(number: u64) -> String {

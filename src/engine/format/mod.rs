@@ -5,6 +5,7 @@ pub mod bloom;
 pub mod commit;
 pub(crate) mod cursor;
 pub mod deletes;
+pub mod derived;
 pub(crate) mod guard;
 mod hash;
 mod ipc_text;

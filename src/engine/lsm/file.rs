@@ -9,9 +9,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use roaring::RoaringBitmap;
 
 use super::codes::{CodeCache, remove_codes};
+use super::derived::{self, Derivation, DerivedCache, Wanted};
 use crate::common::{ColumnId, DatabaseId, Error, FileId, Result, SeqNo};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::layout;
+use crate::format::table::TableDef;
 use crate::index::VectorCodes;
 use crate::io::Storage;
 use crate::sstable::{KeySpec, SortedKeys, SstInfo, SstReader};
@@ -35,6 +37,7 @@ struct Handle {
     key: Option<KeySpec>,
     reader: OnceLock<Arc<SstReader>>,
     codes: CodeCache,
+    derived: DerivedCache,
     obsolete: AtomicBool,
     pid: u32,
 }
@@ -85,6 +88,7 @@ impl TableFile {
             key,
             reader: OnceLock::new(),
             codes: CodeCache::default(),
+            derived: DerivedCache::default(),
             obsolete: AtomicBool::new(false),
             pid: std::process::id(),
         };
@@ -210,6 +214,21 @@ impl TableFile {
         codes.get(&**storage, *database, self.reader()?, column)
     }
 
+    /// What is made of a column, by its position in the table, in the way of `how`: stored, or made now.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or `how` fails.
+    pub fn derived<D: Derivation>(&self, table: &TableDef, column: usize, how: &D) -> Result<Arc<D::Opened>> {
+        let Handle { storage, database, derived, .. } = &*self.handle;
+        derived.get(&**storage, *database, (table, column), self.reader()?, how)
+    }
+
+    /// What searches wanted of it.
+    #[must_use]
+    pub fn wanted(&self) -> &Wanted {
+        &self.handle.derived.wanted
+    }
+
     /// Makes the codes of all columns that have such and stores them, so that no search has to.
     ///
     /// # Errors
@@ -219,13 +238,14 @@ impl TableFile {
         codes.store(&**storage, *database, self.reader()?)
     }
 
-    /// Verifies the stored codes of all columns; `found` hears of each file, and of its length if it is whole.
+    /// Verifies what is stored that was made of it; `found` hears of each file, and of its length if it is whole.
     ///
     /// # Errors
     /// When the file itself cannot be read.
-    pub fn check_codes(&self, found: &mut dyn FnMut(&str, Result<u64>)) -> Result<()> {
+    pub fn check_derived(&self, found: &mut dyn FnMut(&str, Result<u64>)) -> Result<()> {
         let Handle { storage, database, codes, .. } = &*self.handle;
-        codes.check(&**storage, *database, self.reader()?, found)
+        codes.check(&**storage, *database, self.reader()?, found)?;
+        derived::check(&**storage, self.reader()?, found)
     }
 
     /// The deleted rows.

@@ -9,6 +9,7 @@
 mod codes;
 pub mod columns;
 pub mod compaction;
+mod derived;
 mod expiry;
 mod file;
 mod flush;
@@ -21,6 +22,7 @@ mod ordered;
 mod output;
 mod state;
 
+pub use derived::{Derivation, WANTED, Wanted};
 pub use expiry::Expiry;
 pub use file::{Retired, TableFile};
 pub use flush::{FlushOutput, flush_memtable};

@@ -15,6 +15,7 @@ mod chunk;
 mod chunks;
 mod index;
 mod keys;
+mod notes;
 mod rows;
 mod tail;
 
@@ -24,5 +25,6 @@ mod tests;
 pub use chunk::{Chunk, ChunkKeys, Commits, Entry, LIVE};
 pub use index::{From, RadixTree, Walk};
 pub use keys::Keys;
+pub use notes::Notes;
 pub use rows::{Found, MemTable, Newest};
 pub use tail::PackedRows;

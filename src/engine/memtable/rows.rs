@@ -10,6 +10,7 @@ use super::chunk::{Chunk, ChunkKeys, Commits, Entry};
 use super::chunks::{Chunks, Place};
 use super::index::{From, RadixTree, Walk};
 use super::keys::Keys;
+use super::notes::Notes;
 use super::tail::PackedRows;
 use crate::common::{Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
@@ -58,13 +59,21 @@ pub struct MemTable {
     index: RadixTree,
     /// Of columns, keys and entries; the index counts its own.
     bytes: AtomicUsize,
+    notes: Notes,
 }
 
 impl MemTable {
     /// An empty memtable of a keyed or a keyless table.
     #[must_use]
     pub fn new(keyed: bool) -> Self {
-        Self { keyed, chunks: RwLock::default(), index: RadixTree::default(), bytes: AtomicUsize::new(0) }
+        let (chunks, index, bytes) = (RwLock::default(), RadixTree::default(), AtomicUsize::new(0));
+        Self { keyed, chunks, index, bytes, notes: Notes::default() }
+    }
+
+    /// What readers keep beside it.
+    #[must_use]
+    pub fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Memory it holds.

@@ -2,11 +2,14 @@
 //!
 //! Not for scans with the hidden key, which no such node needs.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
-use trilith_engine::TableName;
 use trilith_engine::index::CodedRows;
+use trilith_engine::{Derivation, FreshRows, TableName};
 
 use super::plan::{ScanPlan, Unit};
 use crate::error::external;
@@ -69,6 +72,34 @@ impl ScanPlan {
         columns
             .first()
             .map_or(Ok(None), |column| self.parts[unit.part].codes(unit.batch, *column).map_err(external))
+    }
+
+    /// Parts of the table: files and memtables.
+    pub(crate) fn parts_len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The part that a unit belongs to, and which of the part's rows it holds.
+    pub(crate) fn place(&self, unit: Unit) -> (usize, Range<u64>) {
+        let part = &self.parts[unit.part];
+        let first = part.first_row(unit.batch);
+        (unit.part, first..first + part.batch_rows(unit.batch) as u64)
+    }
+
+    /// What is made of a column of a part that is a file; `None` for a memtable.
+    pub(crate) fn derived<D: Derivation>(
+        &self,
+        part: usize,
+        output: usize,
+        how: &D,
+    ) -> Result<Option<Arc<D::Opened>>> {
+        let column = self.columns.table[output];
+        self.parts[part].derived(column, how).map_err(external)
+    }
+
+    /// A column of a part that is a memtable, with the rows that do not count; `None` for a file.
+    pub(crate) fn fresh(&self, part: usize, output: usize) -> Option<FreshRows> {
+        self.parts[part].fresh(self.columns.table[output])
     }
 
     /// The table's columns that outputs are; none of them the hidden key.

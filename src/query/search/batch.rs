@@ -28,8 +28,9 @@ use trilith_udfs::kernels::{Metric, Neighbor};
 use trilith_udfs::vector::VectorQuery;
 
 use super::coded::Coded;
-use super::knn::{KnnSearch, Work};
+use super::knn::KnnSearch;
 use super::nearest::Nearest;
+use super::rows::Work;
 
 /// Queries whose rows make one batch of the result.
 const QUERIES_PER_BATCH: usize = 256;
@@ -117,7 +118,7 @@ impl KnnBatchExec {
     fn gather(&self, work: &Work, found: &[(usize, Vec<Neighbor>)]) -> Result<RecordBatch> {
         let all = || found.iter().flat_map(|(query, near)| near.iter().map(move |near| (*query, near)));
         let ids: Vec<u64> = all().map(|(_, near)| near.id).collect();
-        let rows = self.search.gather(work, &ids)?;
+        let rows = self.search.rows.gather(work, &ids)?;
         let queries: ArrayRef = Arc::new(Int64Array::from_iter_values(all().map(|(query, _)| query as i64)));
         let distances: ArrayRef =
             Arc::new(Float64Array::from_iter_values(all().map(|(_, near)| near.distance)));
@@ -129,7 +130,7 @@ impl KnnBatchExec {
 impl DisplayAs for KnnBatchExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Questions { queries, metric, k, recall } = &*self.questions;
-        let scan = &self.search.scan;
+        let scan = &self.search.rows.scan;
         let schema = scan.schema();
         let column = schema.field(self.search.vector).name();
         write!(f, "KnnBatchExec: table={}, column={column}, metric={metric}, k={k}, ", scan.table())?;
@@ -138,7 +139,7 @@ impl DisplayAs for KnnBatchExec {
             None => write!(f, "strategy=exact")?,
         }
         write!(f, ", queries={}", queries.len())?;
-        if let Some(filter) = &self.search.filter {
+        if let Some(filter) = &self.search.rows.filter {
             write!(f, ", filter={filter}")?;
         }
         write!(f, ", batches={}/{}", scan.units().count(), scan.batches_total())
@@ -166,12 +167,12 @@ impl ExecutionPlan for KnnBatchExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        apply_expression_roots(self.search.filter.iter(), f)
+        apply_expression_roots(self.search.rows.filter.iter(), f)
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let (node, work) = (self.clone(), Arc::new(Work::new(&self.search)));
+        let (node, work) = (self.clone(), Arc::new(Work::new(&self.search.rows)));
         let (count, threads) = (self.questions.queries.len(), context.session_config().target_partitions());
         let firsts = futures::stream::iter((0..count).step_by(QUERIES_PER_BATCH));
         let rows = firsts.then(move |first| {

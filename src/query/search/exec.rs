@@ -28,8 +28,9 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use trilith_udfs::vector::VectorQuery;
 
 use super::coded::Coded;
-use super::knn::{KnnSearch, Query, Work};
+use super::knn::{KnnSearch, Query};
 use super::nearest::Nearest;
+use super::rows::Work;
 
 /// Finds the `k` nearest rows.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl KnnExec {
     /// A search for the `k` first rows in the order `sort`, over the columns of the scan.
     pub(super) fn new(search: KnnSearch, query: Query, k: usize, sort: PhysicalSortExpr) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new_with_orderings(search.scan.schema(), [[sort]]),
+            EquivalenceProperties::new_with_orderings(search.rows.scan.schema(), [[sort]]),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Final,
             Boundedness::Bounded,
@@ -62,28 +63,40 @@ impl KnnExec {
     }
 
     async fn run(self) -> Result<RecordBatch> {
-        let work = Arc::new(Work::new(&self.search));
-        let query = self.query.known()?;
-        let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
-        let compared = counter("rows_compared");
-        let recall = self.query.recall();
-        let coded = query.as_ref().and_then(|query| Coded::new(query, self.k, recall, counter));
-        let query = Arc::new((query, coded));
-        let mut tasks = JoinSet::new();
-        let task = || {
-            let (search, query) = (Arc::clone(&self.search), Arc::clone(&query));
-            search_units(search, query, Arc::clone(&work), self.k, compared.clone())
-        };
-        for _ in 1..self.search.scan.partitions_len() {
-            tasks.spawn(task());
-        }
-        // This task is one of them: it would only wait.
-        let mut nearest = task().await?;
-        while let Some(found) = tasks.join_next().await {
-            nearest.merge(found.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
-        }
-        self.search.gather(&work, &nearest.into_ids(self.search.placement))
+        let work = Arc::new(Work::new(&self.search.rows));
+        let nearest = nearest_rows(&self.search, &work, &self.query, self.k, &self.metrics).await?;
+        self.search.rows.gather(&work, &nearest.into_ids(self.search.placement))
     }
+}
+
+/// The `k` nearest rows, found on as many tasks as the scan has partitions.
+pub(super) async fn nearest_rows(
+    search: &Arc<KnnSearch>,
+    work: &Arc<Work>,
+    query: &Query,
+    k: usize,
+    metrics: &ExecutionPlanMetricsSet,
+) -> Result<Nearest> {
+    let recall = query.recall();
+    let query = query.known()?;
+    let counter = |name| MetricBuilder::new(metrics).global_counter(name);
+    let compared = counter("rows_compared");
+    let coded = query.as_ref().and_then(|query| Coded::new(query, k, recall, counter));
+    let query = Arc::new((query, coded));
+    let mut tasks = JoinSet::new();
+    let task = || {
+        let (search, query) = (Arc::clone(search), Arc::clone(&query));
+        search_units(search, query, Arc::clone(work), k, compared.clone())
+    };
+    for _ in 1..search.rows.scan.partitions_len() {
+        tasks.spawn(task());
+    }
+    // This task is one of them: it would only wait.
+    let mut nearest = task().await?;
+    while let Some(found) = tasks.join_next().await {
+        nearest.merge(found.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
+    }
+    Ok(nearest)
 }
 
 /// One task: searches units until none is left, letting others run in between.
@@ -106,8 +119,8 @@ async fn search_units(
 impl DisplayAs for KnnExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let search = &self.search;
-        let (table, metric) = (search.scan.table(), self.query.metric);
-        let schema = search.scan.schema();
+        let (table, metric) = (search.rows.scan.table(), self.query.metric);
+        let schema = search.rows.scan.schema();
         let column = schema.field(search.vector).name();
         if matches!(format, DisplayFormatType::TreeRender) {
             return writeln!(f, "table={table}\ncolumn={column}\nmetric={metric}\nk={}", self.k);
@@ -117,10 +130,10 @@ impl DisplayAs for KnnExec {
             Some(recall) => write!(f, ", strategy=codes, recall={recall}")?,
             None => write!(f, ", strategy=exact")?,
         }
-        if let Some(filter) = &search.filter {
+        if let Some(filter) = &search.rows.filter {
             write!(f, ", filter={filter}")?;
         }
-        write!(f, ", batches={}/{}", search.scan.units().count(), search.scan.batches_total())
+        write!(f, ", batches={}/{}", search.rows.scan.units().count(), search.rows.scan.batches_total())
     }
 }
 
@@ -145,7 +158,7 @@ impl ExecutionPlan for KnnExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let roots = std::iter::once(&self.query.vector).chain(&self.search.filter);
+        let roots = std::iter::once(&self.query.vector).chain(&self.search.rows.filter);
         apply_expression_roots(roots, f)
     }
 

@@ -5,7 +5,6 @@
 //! LIMIT k`: of a table of this database at once, of another's by the planner. Conditions of the query around it hold before the `k` rows
 //! are chosen, unless they hold a subquery; rows without a vector are never found.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use async_trait::async_trait;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Column, DFSchema, ParamValues, TableReference, plan_datafusion_err, plan_err};
+use datafusion::common::{Column, DFSchema, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
@@ -26,75 +25,34 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use trilith_engine::{Error as EngineError, TableName};
+use trilith_engine::Error as EngineError;
 use trilith_udfs::kernels::Metric;
 use trilith_udfs::vector::{self, DistanceFunction};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, VECTOR_SEARCH};
 use super::many::{FoundMany, vectors};
 use super::recognise::recognise;
+use super::tables::{Tables, check_free, needed_columns, pushed_down};
 use crate::error::external;
-use crate::query::connection::Pinned;
-use crate::query::scan::pushdown;
-use crate::query::schema::LocalTables;
 use crate::query::table::TrilithTable;
 
-/// Name of the function.
-pub(super) const VECTOR_SEARCH: &str = "vector_search";
 /// Name of the column with the distance.
 pub(super) const DISTANCE: &str = "_distance";
 
-/// The function, over one snapshot and the parameters of one call.
-pub(crate) struct VectorSearch {
-    pinned: Pinned,
-    locals: LocalTables,
-    params: Option<ParamValues>,
-}
-
-impl VectorSearch {
-    /// Name it is registered under.
-    pub(crate) const NAME: &'static str = VECTOR_SEARCH;
-
-    /// The function over the tables of `pinned` and those the caller lends.
-    pub(crate) fn new(pinned: Pinned, locals: LocalTables, params: Option<ParamValues>) -> Self {
-        Self { pinned, locals, params }
-    }
-
-    /// The table of a name: verbatim if there is one, else read as SQL reads names.
-    fn table(&self, name: &str) -> Result<Arc<dyn TableProvider>> {
-        if let Some(local) = self.locals.get(name) {
-            return Ok(Arc::clone(local));
-        }
-        let parsed = TableReference::parse_str(name);
-        let schema = parsed.schema().unwrap_or(super::super::catalog::DEFAULT_SCHEMA);
-        let candidates = [TableName::public(name), TableName::new(schema, parsed.table())];
-        for candidate in candidates {
-            match self.pinned.snapshot.table(&candidate) {
-                Ok(view) => return Ok(Arc::new(TrilithTable::new(self.pinned.clone(), view))),
-                Err(EngineError::NotFound { .. }) => {}
-                Err(error) => return Err(external(error)),
-            }
-        }
-        Err(external(EngineError::NotFound { entity: "table", name: name.to_owned() }))
-    }
-}
-
-impl fmt::Debug for VectorSearch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VectorSearch(snapshot {})", self.pinned.snapshot.seq())
-    }
-}
+/// The function, over the tables of one call.
+#[derive(Debug)]
+pub(super) struct VectorSearch(pub Tables);
 
 impl TableFunctionImpl for VectorSearch {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
-        let arguments = Arguments::read(args.exprs(), self.params.as_ref())?;
-        let table = self.table(&arguments.table)?;
+        let arguments = Arguments::read(args.exprs(), self.0.params.as_ref())?;
         match vectors(&arguments.query) {
             Some(queries) => {
+                let table = self.0.own_table(VECTOR_SEARCH.name, &arguments.table)?;
                 let function = distance_udf(arguments.metric, arguments.recall);
                 Ok(Arc::new(FoundMany::new(table, &arguments, queries, function)?))
             }
-            None => Ok(Arc::new(Found::new(table, &arguments)?)),
+            None => Ok(Arc::new(Found::new(self.0.table(&arguments.table)?, &arguments)?)),
         }
     }
 }
@@ -154,7 +112,7 @@ impl Found {
             return Ok(None);
         }
         let vector = self.vector.column_refs().into_iter().map(Column::name).next().unwrap_or_default();
-        let columns = needed_columns(&self.table.schema(), projection, filters, vector)?;
+        let columns = needed_columns(&self.table.schema(), projection, filters, &[vector])?;
         let scan = self.table.scan(state, Some(&columns), filters, None).await?;
         let schema = DFSchema::try_from(scan.schema())?;
         let physical = |expr: &Expr| state.create_physical_expr(expr.clone(), &schema);
@@ -187,62 +145,31 @@ impl Found {
 
 /// The table's columns, once it is known that the one to search holds vectors.
 pub(super) fn vector_column(table: &dyn TableProvider, arguments: &Arguments) -> Result<SchemaRef> {
-    let (schema, column) = (table.schema(), &arguments.column);
+    let (schema, function) = (table.schema(), VECTOR_SEARCH.name);
+    check_vectors(function, &arguments.table, &schema, &arguments.column)?;
+    check_free(function, &arguments.table, &schema, &[DISTANCE])?;
+    Ok(schema)
+}
+
+/// Refuses a column that holds no vectors.
+pub(super) fn check_vectors(function: &str, table: &str, schema: &Schema, column: &str) -> Result<()> {
     let (_, field) = schema.column_with_name(column).ok_or_else(|| {
-        external(EngineError::NotFound { entity: "column", name: format!("{}.{column}", arguments.table) })
+        external(EngineError::NotFound { entity: "column", name: format!("{table}.{column}") })
     })?;
     if !vector::is_vector(field.data_type()) {
         let found = crate::query::types::sql_name(field);
         return plan_err!(
-            "vector_search: column {column:?} holds {found}, not vectors; name a VECTOR(n) column"
+            "{function}: column {column:?} holds {found}, not vectors; name a VECTOR(n) column"
         );
     }
-    if schema.column_with_name(DISTANCE).is_some() {
-        return Err(plan_datafusion_err!(
-            "vector_search: table {:?} has a column {DISTANCE:?} of its own; rename it",
-            arguments.table
-        ));
-    }
-    Ok(schema)
-}
-
-/// The table's columns that a search needs, in their order.
-pub(super) fn needed_columns(
-    table: &Schema,
-    projection: Option<&Vec<usize>>,
-    filters: &[Expr],
-    vector: &str,
-) -> Result<Vec<usize>> {
-    let all: Vec<usize> = (0..table.fields().len()).collect();
-    let wanted = projection.unwrap_or(&all).iter().copied().filter(|at| *at < all.len());
-    let mut columns: BTreeSet<usize> = wanted.collect();
-    columns.insert(table.index_of(vector)?);
-    for column in filters.iter().flat_map(Expr::column_refs) {
-        columns.insert(table.index_of(&column.name)?);
-    }
-    Ok(columns.into_iter().collect())
-}
-
-/// Which conditions hold before the nearest are chosen: all that a scan takes, but those on columns of the result itself.
-pub(super) fn pushed_down(filters: &[&Expr], of_result: &[&str]) -> Vec<TableProviderFilterPushDown> {
-    let verdict = |filter: &&Expr| {
-        let searched = pushdown::verdict(filter) != TableProviderFilterPushDown::Unsupported;
-        let names_result =
-            filter.column_refs().iter().any(|column| of_result.contains(&column.name.as_str()));
-        if searched && !names_result {
-            TableProviderFilterPushDown::Exact
-        } else {
-            TableProviderFilterPushDown::Unsupported
-        }
-    };
-    filters.iter().map(verdict).collect()
+    Ok(())
 }
 
 fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
-fn distance_udf(metric: Metric, recall: Option<f64>) -> ScalarUDF {
+pub(super) fn distance_udf(metric: Metric, recall: Option<f64>) -> ScalarUDF {
     let exact = match metric {
         Metric::Cosine => vector::cosine_distance_udf(),
         Metric::L2 => vector::l2_distance_udf(),
@@ -259,7 +186,7 @@ fn distance_udf(metric: Metric, recall: Option<f64>) -> ScalarUDF {
 
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{VECTOR_SEARCH}({}, k={})", self.distance, self.k)
+        write!(f, "vector_search({}, k={})", self.distance, self.k)
     }
 }
 

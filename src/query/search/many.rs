@@ -10,23 +10,19 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, internal_err, plan_datafusion_err, plan_err};
+use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, ScalarUDF, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::expressions::col as physical_column;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::scalar::ScalarValue;
 use trilith_udfs::vector::{DistanceFunction, VectorQuery};
 
 use super::arguments::Arguments;
 use super::batch::{KnnBatchExec, Questions};
-use super::function::{DISTANCE, needed_columns, pushed_down, vector_column};
+use super::function::{DISTANCE, vector_column};
 use super::knn::KnnSearch;
 use super::nearest::{Nulls, Placement};
-use crate::query::scan::ScanExec;
-use crate::query::table::TrilithTable;
+use super::tables::{check_free, needed_columns, projected, pushed_down, searched_rows};
 
 /// Name of the column with the place of the query.
 pub(super) const QUERY: &str = "_query";
@@ -60,26 +56,15 @@ impl FoundMany {
     /// The rows nearest to each of `queries`.
     ///
     /// # Errors
-    /// When the table is not one of the database, or has no such column, or one of a name that the result gives.
+    /// When the table has no such column, or one of a name that the result gives.
     pub(super) fn new(
         table: Arc<dyn TableProvider>,
         arguments: &Arguments,
         queries: ArrayRef,
         function: ScalarUDF,
     ) -> Result<Self> {
-        if table.downcast_ref::<TrilithTable>().is_none() {
-            return plan_err!(
-                "vector_search: {:?} is no table of this database; store it, or search with one vector at a time",
-                arguments.table
-            );
-        }
         let schema = vector_column(&*table, arguments)?;
-        if schema.column_with_name(QUERY).is_some() {
-            return Err(plan_datafusion_err!(
-                "vector_search: table {:?} has a column {QUERY:?} of its own; rename it",
-                arguments.table
-            ));
-        }
+        check_free("vector_search", &arguments.table, &schema, &[QUERY])?;
         let mut fields = schema.fields().to_vec();
         fields.push(Arc::new(Field::new(QUERY, DataType::Int64, false)));
         fields.push(Arc::new(Field::new(DISTANCE, DataType::Float64, false)));
@@ -124,37 +109,14 @@ impl TableProvider for FoundMany {
         filters: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = needed_columns(&self.table.schema(), projection, filters, &self.column)?;
-        let mut scan = self.table.scan(state, Some(&columns), filters, None).await?;
-        if !scan.is::<ScanExec>() {
-            // A condition on the whole key became a lookup, which is no scan; the search applies it as well.
-            scan = self.table.scan(state, Some(&columns), &[], None).await?;
-        }
-        let Some(scan) = scan.downcast_ref::<ScanExec>() else {
-            return internal_err!("a scan without conditions is {}", scan.name());
-        };
-        let inner = scan.schema();
-        let condition = conjunction(filters.iter().cloned());
-        let filter = condition
-            .map(|all| state.create_physical_expr(all, &DFSchema::try_from(Arc::clone(&inner))?))
-            .transpose()?;
+        let columns = needed_columns(&self.table.schema(), projection, filters, &[&self.column])?;
+        let rows = searched_rows(state, &*self.table, &columns, filters).await?;
+        let inner = rows.scan.schema();
         let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
-        let search = KnnSearch {
-            scan: Arc::clone(scan.plan()),
-            vector: inner.index_of(&self.column)?,
-            filter,
-            placement,
-        };
+        let search = KnnSearch { rows, vector: inner.index_of(&self.column)?, placement };
         let mut fields = inner.fields().to_vec();
         fields.extend(self.schema.fields().iter().rev().take(2).rev().cloned());
         let batch = KnnBatchExec::new(search, self.questions()?, Arc::new(Schema::new(fields)));
-        let found: Arc<dyn ExecutionPlan> = Arc::new(batch);
-        let Some(projection) = projection else { return Ok(found) };
-        let shown = projection.iter().map(|at| {
-            let name = self.schema.field(*at).name();
-            Ok((physical_column(name, &found.schema())?, name.clone()))
-        });
-        let shown = shown.collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(ProjectionExec::try_new(shown, found)?))
+        projected(Arc::new(batch), &self.schema, projection)
     }
 }

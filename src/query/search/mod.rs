@@ -1,25 +1,49 @@
-//! Search by distance: the node that finds the nearest rows, and the table function over it.
+//! Search: the nodes that find the best rows, by distance or by words, and the table functions over them.
 //!
-//! `knn` says what is searched and finds the row numbers, `coded` rules rows out by their codes, `nearest` keeps the best of them, `exec` is
-//! the plan node, `recognise` says which plans it takes the place of, `function` is `vector_search(...)` with its `arguments`, whose plan is an ordinary
-//! `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. Exact: no row
-//! that the conditions let through is left out unless it is known to be farther than `k` others; the columns that only
+//! `rows` are what any search looks at, `tables` where functions find them, `call` and `named` how functions are called. By distance:
+//! `knn` says what is searched, `coded` rules rows out by their codes, `nearest` keeps the best of them, `exec` and `batch` are
+//! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments`,
+//! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`.
+//! No row that the conditions let through is left out unless it is known to be worse than `k` others; the columns that only
 //! the winners need are read last.
 
 mod arguments;
 mod batch;
+mod call;
 mod coded;
 mod exec;
 mod function;
+mod hybrid;
 mod knn;
 mod many;
 mod named;
 mod nearest;
 mod recognise;
+mod rows;
+mod tables;
+mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use function::VectorSearch;
+use std::sync::Arc;
+
+use datafusion::catalog::TableFunctionImpl;
+
+use call::Signature;
 pub(crate) use named::NamedArguments;
 pub(crate) use recognise::recognise;
+pub(crate) use tables::Tables;
+
+/// The search functions.
+pub(crate) static SIGNATURES: [&Signature; 3] =
+    [&arguments::VECTOR_SEARCH, &text::TEXT_SEARCH, &hybrid::HYBRID_SEARCH];
+
+/// The search functions over the tables of one call, by name.
+pub(crate) fn functions(tables: &Tables) -> [(&'static str, Arc<dyn TableFunctionImpl>); 3] {
+    [
+        (arguments::VECTOR_SEARCH.name, Arc::new(function::VectorSearch(tables.clone()))),
+        (text::TEXT_SEARCH.name, Arc::new(text::TextSearch(tables.clone()))),
+        (hybrid::HYBRID_SEARCH.name, Arc::new(hybrid::HybridSearch(tables.clone()))),
+    ]
+}

@@ -1,4 +1,4 @@
-//! Named arguments of `vector_search`: `k => 5, metric => 'l2'`.
+//! Named arguments of the search functions: `k => 5, metric => 'l2'`.
 //!
 //! DataFusion passes only positions to a table function, so names are put in their places before it
 //! plans the call.
@@ -8,8 +8,8 @@ use datafusion::error::Result;
 use datafusion::logical_expr::planner::{RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::sql::sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, ObjectName, TableFactor, Value};
 
-use super::arguments::{K, K_DEFAULT, METRIC, METRIC_DEFAULT, NAMES};
-use super::function::VECTOR_SEARCH;
+use super::SIGNATURES;
+use super::call::{Default, Signature};
 
 /// Rewrites calls with names to calls with positions.
 #[derive(Debug)]
@@ -22,51 +22,54 @@ impl RelationPlanner for NamedArguments {
         _: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         if let TableFactor::Table { name, args: Some(call), .. } = &mut relation
-            && is_search(name)
+            && let Some(signature) = called(name)
         {
-            call.args = in_places(std::mem::take(&mut call.args))?;
+            call.args = in_places(signature, std::mem::take(&mut call.args))?;
         }
         Ok(RelationPlanning::Original(Box::new(relation)))
     }
 }
 
-fn is_search(name: &ObjectName) -> bool {
-    let [part] = name.0.as_slice() else { return false };
-    part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case(VECTOR_SEARCH))
+fn called(name: &ObjectName) -> Option<&'static Signature> {
+    let [part] = name.0.as_slice() else { return None };
+    let name = &part.as_ident()?.value;
+    SIGNATURES.into_iter().find(|signature| name.eq_ignore_ascii_case(signature.name))
 }
 
-fn in_places(arguments: Vec<FunctionArg>) -> Result<Vec<FunctionArg>> {
+fn in_places(signature: &Signature, arguments: Vec<FunctionArg>) -> Result<Vec<FunctionArg>> {
+    let function = signature.name;
     let mut places: Vec<Option<FunctionArgExpr>> = vec![];
     for argument in arguments {
         let (at, value) = match argument {
             FunctionArg::Unnamed(value) => (places.len(), value),
-            FunctionArg::Named { name, arg, .. } => (position(&name.value)?, arg),
-            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => (position(&name.value)?, arg),
-            other => return plan_err!("vector_search: {other} is no argument; write name => value"),
+            FunctionArg::Named { name, arg, .. } => (signature.place(&name.value)?, arg),
+            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => {
+                (signature.place(&name.value)?, arg)
+            }
+            other => return plan_err!("{function}: {other} is no argument; write name => value"),
         };
         places.resize(places.len().max(at + 1), None);
         if places[at].replace(value).is_some() {
-            return plan_err!("vector_search: {} is given twice", NAMES.get(at).unwrap_or(&"an argument"));
+            return plan_err!("{function}: {} is given twice", signature.name_at(at));
         }
     }
-    places.into_iter().enumerate().map(|(at, value)| given(at, value)).collect()
+    places.into_iter().enumerate().map(|(at, value)| given(signature, at, value)).collect()
 }
 
-fn position(name: &str) -> Result<usize> {
-    NAMES.iter().position(|known| name.eq_ignore_ascii_case(known)).ok_or_else(|| {
-        plan_datafusion_err!("vector_search has no argument {name:?}; there are {}", NAMES.join(", "))
-    })
+/// The argument at a place: a later one is given, so this one must be, or have a default.
+fn given(signature: &Signature, at: usize, value: Option<FunctionArgExpr>) -> Result<FunctionArg> {
+    let default = signature.arguments.get(at).and_then(|argument| argument.default);
+    let value = value.or_else(|| default.map(constant));
+    value
+        .map(FunctionArg::Unnamed)
+        .ok_or_else(|| plan_datafusion_err!("{}: the {} is missing", signature.name, signature.name_at(at)))
 }
 
-fn given(at: usize, value: Option<FunctionArgExpr>) -> Result<FunctionArg> {
-    match value {
-        Some(value) => Ok(FunctionArg::Unnamed(value)),
-        None if at == K => Ok(constant(Value::Number(K_DEFAULT.to_string(), false))),
-        None if at == METRIC => Ok(constant(Value::SingleQuotedString(METRIC_DEFAULT.to_owned()))),
-        None => plan_err!("vector_search: {} is missing", NAMES.get(at).unwrap_or(&"an argument")),
-    }
-}
-
-fn constant(value: Value) -> FunctionArg {
-    FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::value(value)))
+fn constant(default: Default) -> FunctionArgExpr {
+    let value = match default {
+        Default::Whole(number) => Value::Number(number.to_string(), false),
+        Default::Real(number) => Value::Number(format!("{number:?}"), false),
+        Default::Text(text) => Value::SingleQuotedString(text.to_owned()),
+    };
+    FunctionArgExpr::Expr(Expr::value(value))
 }

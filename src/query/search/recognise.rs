@@ -21,6 +21,7 @@ use trilith_udfs::vector::{DistanceFunction, Reading, is_vector};
 use super::exec::KnnExec;
 use super::knn::{KnnSearch, Query};
 use super::nearest::{Nulls, Placement};
+use super::rows::SearchedRows;
 use crate::query::scan::{ScanExec, ScanPlan};
 
 /// The search that a sort is; `None` when it is none.
@@ -39,7 +40,7 @@ pub(crate) fn recognise(sort: &SortExec) -> Result<Option<Arc<dyn ExecutionPlan>
         (false, false) => Nulls::Last,
     };
     let placement = Placement { nulls, nan_first: key.options.descending };
-    let search = KnnSearch { scan: source.scan, vector, filter, placement };
+    let search = KnnSearch { rows: SearchedRows { scan: source.scan, filter }, vector, placement };
     let mut plan: Arc<dyn ExecutionPlan> = Arc::new(KnnExec::new(search, query, k, source.key));
     for projection in source.projections.into_iter().rev() {
         plan = Arc::new(ProjectionExec::try_new(projection.iter().cloned().collect::<Vec<_>>(), plan)?);

@@ -8,6 +8,7 @@ mod codes;
 mod container;
 mod data;
 mod deletes;
+mod derived;
 mod log;
 mod report;
 mod sealed;
@@ -59,6 +60,7 @@ pub fn inspect_file(
         Kind::Sum => sum::explain(&whole(file)?, records, &mut report),
         Kind::Deletes => deletes::explain(&whole(file)?, records, &mut report),
         Kind::Codes => codes::explain(&whole(file)?, &mut report),
+        Kind::Derived => derived::explain(&whole(file)?, &mut report),
         Kind::Manifest => sealed::manifest(&whole(file)?, records, &mut report),
         Kind::Current => sealed::current(&whole(file)?, &mut report),
         Kind::Container => container::explain(file, records, &mut report),
@@ -79,6 +81,7 @@ enum Kind {
     Sum,
     Deletes,
     Codes,
+    Derived,
     Manifest,
     Current,
     Lock,
@@ -94,6 +97,7 @@ impl Kind {
             Self::Sum => "companion of an SSTable",
             Self::Deletes => "deletion bitmaps",
             Self::Codes => "codes of vectors",
+            Self::Derived => "made of a column for searches",
             Self::Manifest => "manifest",
             Self::Current => "CURRENT",
             Self::Lock => "lock file",
@@ -110,6 +114,7 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         b"TRILSUM\0" => return Kind::Sum,
         b"TRILDEL\0" => return Kind::Deletes,
         b"TRICODE\0" => return Kind::Codes,
+        b"TRIDERIV" => return Kind::Derived,
         b"TRIMANIF" => return Kind::Manifest,
         b"TRICURNT" => return Kind::Current,
         b"ARROW1\0\0" => return Kind::Data,
@@ -125,6 +130,7 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         (_, Some("sum")) => Kind::Sum,
         (_, Some("del")) => Kind::Deletes,
         (_, Some("codes")) => Kind::Codes,
+        (_, Some(kind)) if kind.starts_with("text-") => Kind::Derived,
         (_, Some("mf")) => Kind::Manifest,
         _ => Kind::Other,
     }

@@ -1,0 +1,194 @@
+//! What a search function is called with: names, defaults, and the values of one call.
+//!
+//! Each argument is a constant or a parameter; a parameter's value is taken from the call, because a table
+//! function is asked for its columns before DataFusion puts parameters into plans.
+
+use std::str::FromStr;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{ParamValues, plan_datafusion_err, plan_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::scalar::ScalarValue;
+use trilith_udfs::kernels::Metric;
+
+/// A function and its arguments: those that must be given, then those with a default.
+#[derive(Debug)]
+pub(crate) struct Signature {
+    pub(crate) name: &'static str,
+    pub(super) arguments: &'static [Argument],
+    pub(super) example: &'static str,
+}
+
+/// One argument.
+#[derive(Debug)]
+pub(super) struct Argument {
+    pub name: &'static str,
+    pub default: Option<Default>,
+}
+
+/// The value of an argument that is not given.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Default {
+    Whole(u32),
+    Real(f64),
+    Text(&'static str),
+}
+
+/// Rows that are found when a call does not say how many.
+pub(super) const K_DEFAULT: u32 = 10;
+
+/// An argument that must be given.
+pub(super) const fn required(name: &'static str) -> Argument {
+    Argument { name, default: None }
+}
+
+/// An argument that may be left out.
+pub(super) const fn optional(name: &'static str, default: Default) -> Argument {
+    Argument { name, default: Some(default) }
+}
+
+impl Signature {
+    /// Names of the arguments, in their order.
+    pub(super) fn names(&self) -> String {
+        self.arguments.iter().map(|argument| argument.name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Place of an argument.
+    pub(super) fn place(&self, name: &str) -> Result<usize> {
+        let known = self.arguments.iter().position(|argument| name.eq_ignore_ascii_case(argument.name));
+        known.ok_or_else(|| {
+            plan_datafusion_err!("{} has no argument {name:?}; there are {}", self.name, self.names())
+        })
+    }
+
+    /// The name of the argument at a place, for a message.
+    pub(super) fn name_at(&self, at: usize) -> &'static str {
+        self.arguments.get(at).map_or("argument", |argument| argument.name)
+    }
+}
+
+impl Default {
+    fn value(self) -> ScalarValue {
+        match self {
+            Self::Whole(number) => ScalarValue::from(i64::from(number)),
+            Self::Real(number) => ScalarValue::from(number),
+            Self::Text(text) => ScalarValue::from(text),
+        }
+    }
+}
+
+/// The values of one call.
+pub(super) struct Call {
+    signature: &'static Signature,
+    values: Vec<ScalarValue>,
+}
+
+impl Call {
+    /// Reads the arguments of a call.
+    ///
+    /// # Errors
+    /// When there are too few or too many, or one is no constant; the message names it.
+    pub(super) fn read(
+        signature: &'static Signature,
+        given: &[Expr],
+        params: Option<&ParamValues>,
+    ) -> Result<Self> {
+        let needed = signature.arguments.iter().take_while(|argument| argument.default.is_none()).count();
+        if !(needed..=signature.arguments.len()).contains(&given.len()) {
+            let (function, names, example) = (signature.name, signature.names(), signature.example);
+            return plan_err!(
+                "{function} takes {names}, of which the first {needed} must be given: {example}; got {} argument(s)",
+                given.len()
+            );
+        }
+        let value = |(at, argument): (usize, &Argument)| match (given.get(at), argument.default) {
+            (Some(given), _) => constant(signature, at, given, params),
+            (None, default) => Ok(default.map_or(ScalarValue::Null, Default::value)),
+        };
+        let values = signature.arguments.iter().enumerate().map(value).collect::<Result<_>>()?;
+        Ok(Self { signature, values })
+    }
+
+    /// The value of an argument.
+    pub(super) fn value(&self, name: &str) -> Result<&ScalarValue> {
+        Ok(&self.values[self.signature.place(name)?])
+    }
+
+    /// A text.
+    pub(super) fn text(&self, name: &str) -> Result<String> {
+        let value = self.value(name)?;
+        value.try_as_str().flatten().map(str::to_owned).ok_or_else(|| {
+            plan_datafusion_err!(
+                "{}: the {name} must be a text such as 'items', not {value}",
+                self.signature.name
+            )
+        })
+    }
+
+    /// What is looked for, which is not NULL.
+    pub(super) fn query(&self, name: &str, such_as: &str) -> Result<ScalarValue> {
+        let query = self.value(name)?;
+        if query.is_null() {
+            return plan_err!("{}: the {name} is NULL; give {such_as}", self.signature.name);
+        }
+        Ok(query.clone())
+    }
+
+    /// A number of rows.
+    pub(super) fn count(&self, name: &str) -> Result<usize> {
+        let value = self.value(name)?;
+        let whole = value.data_type().is_integer().then(|| value.cast_to(&DataType::UInt64));
+        match whole {
+            Some(Ok(ScalarValue::UInt64(Some(k)))) if k > 0 => Ok(usize::try_from(k).unwrap_or(usize::MAX)),
+            _ => plan_err!("{}: {name} must be a whole number above 0, not {value}", self.signature.name),
+        }
+    }
+
+    /// A number that is not below 0.
+    pub(super) fn weight(&self, name: &str) -> Result<f64> {
+        let value = self.value(name)?;
+        match value.cast_to(&DataType::Float64) {
+            Ok(ScalarValue::Float64(Some(weight))) if weight.is_finite() && weight >= 0.0 => Ok(weight),
+            _ => plan_err!("{}: {name} must be a number not below 0, not {value}", self.signature.name),
+        }
+    }
+
+    /// A distance.
+    pub(super) fn metric(&self, name: &str) -> Result<Metric> {
+        let metric = Metric::from_str(&self.text(name)?);
+        metric.map_err(|error| plan_datafusion_err!("{}: {error}", self.signature.name))
+    }
+
+    /// The share of the nearest rows to find; `None` for all: a search that has to find everything is exact.
+    pub(super) fn recall(&self, name: &str) -> Result<Option<f64>> {
+        let value = self.value(name)?;
+        match value.cast_to(&DataType::Float64) {
+            Ok(ScalarValue::Float64(Some(recall))) if (0.5..1.0).contains(&recall) => Ok(Some(recall)),
+            Ok(ScalarValue::Float64(Some(1.0))) => Ok(None),
+            _ => plan_err!(
+                "{}: {name} must be a number from 0.5 to 1 (exact, the default), not {value}",
+                self.signature.name
+            ),
+        }
+    }
+}
+
+fn constant(
+    signature: &Signature,
+    at: usize,
+    argument: &Expr,
+    params: Option<&ParamValues>,
+) -> Result<ScalarValue> {
+    match (argument, params) {
+        (Expr::Literal(value, _), _) => Ok(value.clone()),
+        (Expr::Placeholder(placeholder), Some(params)) => {
+            Ok(params.get_placeholders_with_values(&placeholder.id)?.value)
+        }
+        _ => plan_err!(
+            "{}: the {} must be a constant or a parameter, not {argument}",
+            signature.name,
+            signature.name_at(at)
+        ),
+    }
+}

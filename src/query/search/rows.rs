@@ -1,0 +1,128 @@
+//! The rows that a search looks at, whatever it looks for: units of a scan, conditions, and how found rows come back.
+//!
+//! Conditions first: their columns are read alone, and a batch without a row that satisfies them is
+//! never asked for what is searched. A row is known by (unit, row in unit); those numbers grow in scan order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::interleave_record_batch;
+use datafusion::error::Result;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+
+use crate::query::scan::{ScanPlan, Unit};
+
+/// Bits of a row's number that count rows within a unit.
+const ROW_BITS: u32 = 32;
+
+/// The number of a row among all that are searched.
+pub(super) fn row_number(unit: usize, row: usize) -> u64 {
+    ((unit as u64) << ROW_BITS) | row as u64
+}
+
+/// The rows to search.
+#[derive(Clone, Debug)]
+pub(crate) struct SearchedRows {
+    /// What is read.
+    pub scan: Arc<ScanPlan>,
+    /// The condition on rows, over the columns of the scan.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// The units of a search, handed out one by one to whoever is free, and what is found out about them once for all queries.
+#[derive(Debug)]
+pub(super) struct Work {
+    units: Vec<Unit>,
+    next: AtomicUsize,
+    /// Of each unit, the rows to search; all when `None`.
+    selected: Vec<OnceLock<Option<BooleanBuffer>>>,
+}
+
+impl Work {
+    pub(super) fn new(rows: &SearchedRows) -> Self {
+        let units: Vec<Unit> = rows.scan.units().collect();
+        let selected = units.iter().map(|_| OnceLock::new()).collect();
+        Self { units, next: AtomicUsize::new(0), selected }
+    }
+
+    /// All units and their numbers.
+    pub(super) fn units(&self) -> impl Iterator<Item = (usize, Unit)> + '_ {
+        self.units.iter().copied().enumerate()
+    }
+
+    /// The rows to search of unit `number`, found out once; all when `None`.
+    pub(super) fn selected(&self, rows: &SearchedRows, number: usize) -> Result<&Option<BooleanBuffer>> {
+        if let Some(selected) = self.selected[number].get() {
+            return Ok(selected);
+        }
+        let selected = rows.selected(self.units[number])?;
+        Ok(self.selected[number].get_or_init(|| selected))
+    }
+
+    /// The next unit and its number.
+    pub(super) fn take(&self) -> Option<(usize, Unit)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.units.get(number).map(|unit| (number, *unit))
+    }
+}
+
+impl SearchedRows {
+    /// Which rows of a unit are live and satisfy the condition; all when `None`.
+    fn selected(&self, unit: Unit) -> Result<Option<BooleanBuffer>> {
+        let passing = self.passing(unit)?;
+        Ok(match (self.scan.live(unit).map(|live| live.values().clone()), passing) {
+            (Some(live), Some(passing)) => Some(spread(&live, &passing)),
+            (live, passing) => live.or(passing),
+        })
+    }
+
+    /// Which of the live rows of a unit satisfy the condition; all when there is none. Rows that are not
+    /// live are not asked: an expression may fail on them.
+    fn passing(&self, unit: Unit) -> Result<Option<BooleanBuffer>> {
+        let Some(filter) = &self.filter else { return Ok(None) };
+        let mut columns: Vec<usize> = collect_columns(filter).iter().map(|column| column.index()).collect();
+        columns.sort_unstable();
+        let batch = self.scan.read_live(unit, &columns)?;
+        let filter = reassign_expr_columns(Arc::clone(filter), &batch.schema())?;
+        let answer = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+        let answer = answer.as_boolean();
+        Ok(Some(match answer.nulls() {
+            Some(valid) => answer.values() & valid.inner(),
+            None => answer.values().clone(),
+        }))
+    }
+
+    /// All columns of the rows of these numbers, in their order.
+    pub(super) fn gather(&self, work: &Work, rows: &[u64]) -> Result<RecordBatch> {
+        let mut numbers: Vec<usize> = rows.iter().map(|id| (id >> ROW_BITS) as usize).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        if numbers.is_empty() {
+            return Ok(RecordBatch::new_empty(self.scan.schema()));
+        }
+        let all: Vec<usize> = (0..self.scan.schema().fields().len()).collect();
+        let batches = numbers
+            .iter()
+            .map(|number| Ok(self.scan.read_unmasked(work.units[*number], &all)?.0))
+            .collect::<Result<Vec<_>>>()?;
+        let place = |id: &u64| {
+            let batch = numbers.partition_point(|number| *number < (id >> ROW_BITS) as usize);
+            (batch, (id & u64::from(u32::MAX)) as usize)
+        };
+        let places: Vec<(usize, usize)> = rows.iter().map(place).collect();
+        Ok(interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &places)?)
+    }
+}
+
+/// The rows that `passing` names among those set in `live`, as rows among all.
+fn spread(live: &BooleanBuffer, passing: &BooleanBuffer) -> BooleanBuffer {
+    let mut spread = BooleanBufferBuilder::new(live.len());
+    spread.append_n(live.len(), false);
+    for (row, passes) in live.set_indices().zip(passing.iter()) {
+        spread.set_bit(row, passes);
+    }
+    spread.finish()
+}

@@ -273,15 +273,21 @@ class Table:
         """Return the ``k`` rows that rank best by words and by distance together, best first.
 
         The columns are the table's, ``_text_score`` and ``_distance`` (null where that search did not find the row) and
-        ``_score``. The other arguments are those of :meth:`text_search` and :meth:`search`.
+        ``_score``.
 
         Args:
             words: what :meth:`text_search` is given.
             vector: shape ``(d,)``: what :meth:`search` is given.
-            text_column: a text column or a path in documents.
-            vector_column: a column of vectors.
-            fusion: ``rrf``: each ranking gives ``weight / (60 + rank)``; ``weighted``: each gives its weight times its score,
-                scaled so that the best row of its ranking has 1 and the last 0.
+            text_column: a text column or a path in documents; may be left out when the table has only one text column.
+            vector_column: a column of vectors; may be left out when the table has only one.
+            k: the most rows to return.
+            where: a SQL condition that every returned row fulfils; it is applied before either search chooses.
+            metric: of the distances, as in :meth:`search`.
+            recall: the share of the nearest that is enough, as in :meth:`search`.
+            language: of the words, as in :meth:`text_search`.
+            operator: between the words, as in :meth:`text_search`.
+            fusion: ``rrf``: each ranking gives ``weight / (60 + rank)``; ``weighted``: each gives its weight times its
+                score, scaled so that the best row of its ranking has 1 and the last 0.
             text_weight: what the ranking by words counts.
             vector_weight: what the ranking by distance counts.
         """

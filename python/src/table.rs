@@ -15,7 +15,9 @@ use crate::query::Query;
 use crate::statement::{Clauses, Statement};
 use crate::table_key::{key_arrays, keys_arrays};
 use crate::table_search::{Search, search_text};
-use crate::table_words::{HybridSearch, TextSearch, hybrid_search_text, text_search_text};
+use crate::table_words::{
+    HybridSearch, SparseSearch, TextSearch, hybrid_search_text, sparse_search_text, text_search_text,
+};
 use crate::table_write;
 use crate::values::dict;
 
@@ -189,6 +191,13 @@ impl Table {
     fn text_search(&self, py: Python<'_>, words: &str, request: TextSearch) -> PyResult<Query> {
         let text = text_search_text(self.view()?.def(), &request)?;
         let params = PyList::new(py, [words])?;
+        self.statement(text, &params)?.query(py)
+    }
+
+    /// The `k` rows whose product with a sparse vector, as a text, is greatest.
+    fn sparse_search(&self, py: Python<'_>, vector: &str, request: SparseSearch) -> PyResult<Query> {
+        let text = sparse_search_text(self.view()?.def(), &request)?;
+        let params = PyList::new(py, [vector])?;
         self.statement(text, &params)?.query(py)
     }
 

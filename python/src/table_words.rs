@@ -1,8 +1,8 @@
-//! The statements behind `Table.text_search` and `Table.hybrid_search`: calls of the functions of the same names.
+//! The statements behind `Table.text_search`, `hybrid_search` and `sparse_search`: calls of the functions of the same names.
 
 use arrow::datatypes::DataType;
 use pyo3::prelude::*;
-use trilith::engine::TableDef;
+use trilith::engine::{SPARSE_KEY, TableDef};
 
 use crate::error::{invalid, not_found};
 use crate::statement::{Clauses, quote_table, quote_text};
@@ -36,6 +36,33 @@ pub(crate) struct HybridSearch {
     fusion: String,
     text_weight: f64,
     vector_weight: f64,
+}
+
+/// What `sparse_search` is asked for.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct SparseSearch {
+    column: Option<String>,
+    k: usize,
+    #[pyo3(item("where"))]
+    condition: Option<String>,
+}
+
+/// SQL for the `k` rows whose product with the sparse vector `$1` is greatest.
+pub(crate) fn sparse_search_text(def: &TableDef, request: &SparseSearch) -> PyResult<String> {
+    let column = request.column.clone().map_or_else(|| only_sparse(def), Ok)?;
+    let (table, column) = (quote_text(&quote_table(&def.name)), quote_text(&column));
+    best_first(&format!("sparse_search({table}, {column}, $1, {})", request.k), request.condition.as_deref())
+}
+
+fn only_sparse(def: &TableDef) -> PyResult<String> {
+    let schema = def.schema();
+    let mut sparse = schema.fields().iter().filter(|field| field.metadata().contains_key(SPARSE_KEY));
+    match (sparse.next(), sparse.next()) {
+        (Some(only), None) => Ok(only.name().clone()),
+        (None, _) => Err(not_found(format!("table {} has no SPARSEVEC column to search", def.name))),
+        _ => Err(invalid(format!("table {} has several SPARSEVEC columns; name one with column=", def.name))),
+    }
 }
 
 /// SQL for the `k` rows that fit the words `$1` best.

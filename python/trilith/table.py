@@ -10,6 +10,7 @@ from trilith import _arrow
 from trilith._native import ArrowSchema
 from trilith._native import Table as NativeTable
 from trilith._progress import Progress, reporter
+from trilith._searches import Searches
 from trilith.errors import Invalid
 from trilith.query import Query
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 
-class Table:
+class Table(Searches):
     """One table of a :class:`Database`.
 
     Every read sees the newest commit; every write is one commit, durable as the database was opened.
@@ -188,124 +189,6 @@ class Table:
             else:
                 time.sleep(interval)
 
-    def search(
-        self,
-        vector: Any,
-        column: str | None = None,
-        k: int = 10,
-        where: str | None = None,
-        metric: str = "cosine",
-        recall: float | None = None,
-    ) -> Query:
-        """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
-
-        For several vectors, return the rows nearest to each, in their order, and its place as a column ``_query``.
-
-        Args:
-            vector: shape ``(d,)`` or ``(n, d)``: a numpy or Arrow array, or a list of numbers or of such lists.
-            column: the vector column; may be left out when the table has only one.
-            k: the most rows to return.
-            where: a SQL condition that every returned row fulfils; it is applied before the nearest are chosen.
-            metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
-            recall: the share of the nearest that is enough, from 0.5 up: ``0.98`` reads an eighth of what an exact
-                search reads and leaves out rows without a vector. ``None`` or 1 finds them all.
-        """
-        if k < 0:
-            raise Invalid(f"k {k}: the most rows to return cannot be negative")
-        request = {
-            "column": column,
-            "k": k,
-            "where": where,
-            "metric": metric,
-            "recall": recall,
-            "many": _is_matrix(vector),
-        }
-        return Query(self._native.search(vector, request))
-
-    def text_search(
-        self,
-        words: str,
-        column: str | None = None,
-        k: int = 10,
-        where: str | None = None,
-        language: str = "english",
-        operator: str = "or",
-    ) -> Query:
-        """Return the ``k`` rows that fit ``words`` best by BM25, best first, with a column ``_score``.
-
-        No index need be made: each commit is found by the next search. Rows without text are never found.
-
-        Args:
-            words: any text. ``+word``, ``-word``, ``AND``, ``OR``, ``NOT``, parentheses, ``"a phrase"``,
-                ``"a phrase"~2`` (up to two words between), ``pre*`` and ``fuzy~`` mean what they do in search boxes.
-            column: a text column, or a path in documents such as ``doc.title``; may be left out when the table has
-                only one text column.
-            k: the most rows to return.
-            where: a SQL condition that every returned row fulfils; it is applied before the best are chosen.
-            language: whose stop words and endings are taken away, such as ``german``; ``none`` for words as they are.
-            operator: ``or``: any of the words; ``and``: all of them.
-
-        >>> import trilith
-        >>> db = trilith.connect(":memory:")
-        >>> t = db.create_table("pages", [{"id": 1, "body": "Green tea"}, {"id": 2, "body": "A cup"}], primary_key="id")
-        >>> t.text_search("teas").fetchall()[0][:2]
-        (1, 'Green tea')
-        """
-        request = {"column": column, "k": k, "where": where, "language": language, "operator": operator}
-        return Query(self._native.text_search(words, request))
-
-    def hybrid_search(
-        self,
-        words: str,
-        vector: Any,
-        text_column: str | None = None,
-        vector_column: str | None = None,
-        k: int = 10,
-        where: str | None = None,
-        metric: str = "cosine",
-        recall: float | None = None,
-        language: str = "english",
-        operator: str = "or",
-        fusion: str = "rrf",
-        text_weight: float = 1.0,
-        vector_weight: float = 1.0,
-    ) -> Query:
-        """Return the ``k`` rows that rank best by words and by distance together, best first.
-
-        The columns are the table's, ``_text_score`` and ``_distance`` (null where that search did not find the row) and
-        ``_score``.
-
-        Args:
-            words: what :meth:`text_search` is given.
-            vector: shape ``(d,)``: what :meth:`search` is given.
-            text_column: a text column or a path in documents; may be left out when the table has only one text column.
-            vector_column: a column of vectors; may be left out when the table has only one.
-            k: the most rows to return.
-            where: a SQL condition that every returned row fulfils; it is applied before either search chooses.
-            metric: of the distances, as in :meth:`search`.
-            recall: the share of the nearest that is enough, as in :meth:`search`.
-            language: of the words, as in :meth:`text_search`.
-            operator: between the words, as in :meth:`text_search`.
-            fusion: ``rrf``: each ranking gives ``weight / (60 + rank)``; ``weighted``: each gives its weight times its
-                score, scaled so that the best row of its ranking has 1 and the last 0.
-            text_weight: what the ranking by words counts.
-            vector_weight: what the ranking by distance counts.
-        """
-        request = {
-            "text_column": text_column,
-            "vector_column": vector_column,
-            "k": k,
-            "where": where,
-            "metric": metric,
-            "recall": recall,
-            "language": language,
-            "operator": operator,
-            "fusion": fusion,
-            "text_weight": text_weight,
-            "vector_weight": vector_weight,
-        }
-        return Query(self._native.hybrid_search(words, vector, request))
-
     def __len__(self) -> int:
         """Return the number of rows."""
         return self._native.count(None, None)
@@ -336,9 +219,3 @@ def _unwrapped(data: Any) -> Any:
     if isinstance(data, Query):
         return data._native
     return data.scan()._native if isinstance(data, Table) else data
-
-
-def _is_matrix(vector: Any) -> bool:
-    if isinstance(vector, list | tuple):
-        return bool(vector) and isinstance(vector[0], list | tuple)
-    return getattr(vector, "ndim", 1) == 2

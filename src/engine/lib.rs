@@ -34,8 +34,8 @@ pub use format::key::KeyCodec;
 pub use format::packed::Value;
 pub use format::stats::ColumnStats;
 pub use format::table::{
-    ColumnDef, CompactionStyle, OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, TableOptions, Ttl,
-    VECTOR_KEY,
+    ColumnDef, CompactionStyle, OptionTexts, PUBLIC_SCHEMA, SPARSE_KEY, TableDef, TableName, TableOptions,
+    Ttl, VECTOR_KEY,
 };
 pub use io::{LocalStorage, MemoryStorage, Storage};
 pub use lsm::{Derivation, KeyRange};

@@ -1,4 +1,4 @@
-//! SQL types of our own: `VECTOR(n)`, `VARIANT`, `JSON` and how values of other types become them.
+//! SQL types of our own: `VECTOR(n)`, `SPARSEVEC`, `VARIANT`, `JSON` and how values of other types become them.
 //!
 //! A type is an Arrow field with metadata; its name in SQL exists only here. Everything else is
 //! DataFusion's own reading of a type.
@@ -12,8 +12,8 @@ use datafusion::error::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, ObjectName, TimezoneInfo};
-use trilith_engine::VECTOR_KEY;
-use trilith_udfs::document;
+use trilith_engine::{SPARSE_KEY, VECTOR_KEY};
+use trilith_udfs::{document, sparse};
 
 /// Longest vector, in elements.
 pub const VECTOR_LENGTH_MAX: i32 = 65_536;
@@ -60,6 +60,7 @@ fn unit(precision: Option<u64>) -> Result<TimeUnit> {
 fn custom(name: &ObjectName, arguments: &[String]) -> Result<Option<FieldRef>> {
     match name.to_string().to_ascii_lowercase().as_str() {
         "vector" => Ok(Some(Arc::new(vector_field("", vector_length(arguments)?)))),
+        "sparsevec" if arguments.is_empty() => Ok(Some(Arc::new(sparse_field("", true)))),
         "variant" if arguments.is_empty() => Ok(Some(Arc::new(variant_field("", true)))),
         _ => Ok(None),
     }
@@ -88,6 +89,19 @@ pub fn vector_field(name: &str, length: i32) -> Field {
         .with_metadata(HashMap::from([(VECTOR_KEY.to_owned(), String::new())]))
 }
 
+/// A column of sparse vectors.
+#[must_use]
+pub fn sparse_field(name: &str, nullable: bool) -> Field {
+    Field::new(name, sparse::sparse_data_type(), nullable)
+        .with_metadata(HashMap::from([(SPARSE_KEY.to_owned(), String::new())]))
+}
+
+/// Whether the column holds sparse vectors.
+#[must_use]
+pub fn is_sparse(field: &Field) -> bool {
+    field.metadata().contains_key(SPARSE_KEY)
+}
+
 /// A column of documents.
 #[must_use]
 pub fn variant_field(name: &str, nullable: bool) -> Field {
@@ -112,6 +126,7 @@ pub fn sql_name(field: &Field) -> String {
     match field.data_type() {
         DataType::FixedSizeList(_, length) if is_vector(field) => format!("VECTOR({length})"),
         _ if is_variant(field) => "VARIANT".to_owned(),
+        _ if is_sparse(field) => "SPARSEVEC".to_owned(),
         other => other.to_string(),
     }
 }
@@ -132,6 +147,9 @@ pub fn coerce(expr: Expr, target: &Field, input: &dyn ExprSchema) -> Result<Expr
     if is_text && is_vector(target) {
         let elements = text_elements(expr);
         return cast(elements, &DataType::new_list(DataType::Utf8, true), target, input);
+    }
+    if is_sparse(target) && (is_text || sparse::is_sparse(source.data_type())) {
+        return Ok(sparse::sparsevec_udf().call(vec![expr]));
     }
     let from = source.data_type().clone();
     cast(expr, &from, target, input)

@@ -35,9 +35,10 @@ const UDFS: Crate = Crate {
         ("columnar", &[]),
         ("dialect", &[]),
         ("vector", &["kernels", "columnar"]),
+        ("sparse", &["kernels", "columnar"]),
         ("document", &["columnar"]),
         ("planner", &["vector", "document"]),
-        ("registry", &["vector", "document", "planner"]),
+        ("registry", &["vector", "sparse", "document", "planner"]),
         // The tests' own session: what is installed, whole.
         ("session", &["dialect", "install"]),
     ],

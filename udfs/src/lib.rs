@@ -20,6 +20,8 @@ mod registry;
 #[cfg(all(test, feature = "datafusion"))]
 mod session;
 #[cfg(feature = "datafusion")]
+pub mod sparse;
+#[cfg(feature = "datafusion")]
 pub mod vector;
 
 #[cfg(feature = "datafusion")]

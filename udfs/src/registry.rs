@@ -3,7 +3,7 @@
 //! Registering replaces DataFusion's built-in functions of the same names.
 
 use crate::planner::TrilithPlanner;
-use crate::{document, vector};
+use crate::{document, sparse, vector};
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Every SQL function of this crate.
 pub fn all() -> Vec<ScalarUDF> {
-    [vector::all(), document::all()].concat()
+    [vector::all(), document::all(), sparse::all()].concat()
 }
 
 /// Registers every function and the operators.

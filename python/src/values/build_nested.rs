@@ -9,8 +9,10 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use trilith::engine::SPARSE_KEY;
 
 use super::build::{build as build_any, is_missing};
+use super::build_sparse;
 use crate::error::{from_arrow, invalid};
 use crate::ingest::column;
 
@@ -24,6 +26,9 @@ pub(super) fn build(field: &Field, objects: &[Bound<'_, PyAny>]) -> PyResult<Arr
             list::<i64>(field, item, objects).map(|array: LargeListArray| Arc::new(array) as _)
         }
         DataType::FixedSizeList(item, width) => vectors(field, item, *width, objects),
+        DataType::Struct(fields) if field.metadata().contains_key(SPARSE_KEY) => {
+            build_sparse::build(field, fields, objects)
+        }
         DataType::Struct(fields) => structs(field, fields, objects),
         other => Err(invalid(format!(
             "column {:?}: values of type {other} cannot be made from Python objects; pass Arrow data",

@@ -6,6 +6,7 @@
 
 pub(crate) mod build;
 pub(crate) mod build_nested;
+mod build_sparse;
 pub(crate) mod build_temporal;
 pub(crate) mod infer;
 pub(crate) mod read;

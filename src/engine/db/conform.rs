@@ -9,8 +9,9 @@ use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Float16Type, Float32Type, Float64Type, Schema, SchemaRef};
 use arrow::util::display::FormatOptions;
 
+use super::conform_sparse::check_sparse;
 use crate::common::{Error, Result};
-use crate::format::table::{TableDef, VECTOR_KEY, record_batch};
+use crate::format::table::{SPARSE_KEY, TableDef, VECTOR_KEY, record_batch};
 
 /// `rows` with the table's schema.
 ///
@@ -206,6 +207,9 @@ fn check_columns(table: &TableDef, columns: &[ArrayRef]) -> Result<()> {
     for (field, values) in schema.fields().iter().zip(columns) {
         if field.metadata().contains_key(VECTOR_KEY) {
             check_vectors(table, field, values)?;
+        }
+        if field.metadata().contains_key(SPARSE_KEY) {
+            check_sparse(table, field, values)?;
         }
     }
     Ok(())

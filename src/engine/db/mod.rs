@@ -10,6 +10,7 @@ mod check;
 mod commit;
 mod compaction;
 mod conform;
+mod conform_sparse;
 mod core;
 mod ddl;
 mod definition;

@@ -17,6 +17,8 @@ use crate::common::{ColumnId, Error, Result, TableId};
 
 /// Field metadata that marks a FixedSizeList column as a vector: finite numbers only.
 pub const VECTOR_KEY: &str = "trilith:vector";
+/// Field metadata that marks a struct of indices and values as a sparse vector.
+pub const SPARSE_KEY: &str = "trilith:sparse";
 /// Field metadata that carries a column's [`ColumnId`] in files.
 pub const COLUMN_ID_KEY: &str = "trilith:column_id";
 /// The schema that is always there.

@@ -3,7 +3,8 @@
 //! `rows` are what any search looks at, `tables` where functions find them, `call` and `named` how functions are called. By distance:
 //! `knn` says what is searched, `coded` rules rows out by their codes, `nearest` keeps the best of them, `exec` and `batch` are
 //! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments`,
-//! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`.
+//! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`. By
+//! sparse vectors: `sparse`. These three give the best rows by a score, through the provider and node in `ranked`.
 //! No row that the conditions let through is left out unless it is known to be worse than `k` others; the columns that only
 //! the winners need are read last.
 
@@ -18,8 +19,10 @@ mod knn;
 mod many;
 mod named;
 mod nearest;
+mod ranked;
 mod recognise;
 mod rows;
+mod sparse;
 mod tables;
 mod text;
 
@@ -36,14 +39,15 @@ pub(crate) use recognise::recognise;
 pub(crate) use tables::Tables;
 
 /// The search functions.
-pub(crate) static SIGNATURES: [&Signature; 3] =
-    [&arguments::VECTOR_SEARCH, &text::TEXT_SEARCH, &hybrid::HYBRID_SEARCH];
+pub(crate) static SIGNATURES: [&Signature; 4] =
+    [&arguments::VECTOR_SEARCH, &text::TEXT_SEARCH, &hybrid::HYBRID_SEARCH, &sparse::SPARSE_SEARCH];
 
 /// The search functions over the tables of one call, by name.
-pub(crate) fn functions(tables: &Tables) -> [(&'static str, Arc<dyn TableFunctionImpl>); 3] {
+pub(crate) fn functions(tables: &Tables) -> [(&'static str, Arc<dyn TableFunctionImpl>); 4] {
     [
         (arguments::VECTOR_SEARCH.name, Arc::new(function::VectorSearch(tables.clone()))),
         (text::TEXT_SEARCH.name, Arc::new(text::TextSearch(tables.clone()))),
         (hybrid::HYBRID_SEARCH.name, Arc::new(hybrid::HybridSearch(tables.clone()))),
+        (sparse::SPARSE_SEARCH.name, Arc::new(sparse::SparseSearch(tables.clone()))),
     ]
 }

@@ -22,6 +22,7 @@ mod portable;
 mod quantize;
 mod reference;
 mod rotation;
+mod sparse;
 mod topk;
 mod wide;
 
@@ -38,4 +39,5 @@ pub use metric::{Metric, UnknownMetric};
 pub use norm::{normalize, squared_norm};
 pub use quantize::{CodeBounds, Side, quantize, quantize_query, within};
 pub use rotation::{LANES_PER_CODE, Rotation};
+pub use sparse::{SparseQuery, ascends, sort_pairs};
 pub use topk::{Neighbor, TopK};

@@ -130,7 +130,7 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         (_, Some("sum")) => Kind::Sum,
         (_, Some("del")) => Kind::Deletes,
         (_, Some("codes")) => Kind::Codes,
-        (_, Some(kind)) if kind.starts_with("text-") => Kind::Derived,
+        (_, Some(kind)) if kind.starts_with("text-") || kind.starts_with("sparse-") => Kind::Derived,
         (_, Some("mf")) => Kind::Manifest,
         _ => Kind::Other,
     }

@@ -1,30 +1,24 @@
 //! `text_search('table', 'column', 'words', k, language, operator)`: a table function with all columns of the `k` rows
 //! that fit the words best and their `_score`, best first.
 //!
-//! Conditions of the query around it hold before the `k` rows are chosen, unless they hold a subquery; rows without text are
-//! never found.
+//! Rows without text are never found.
 
-use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::analyzer::{Analyzer, LANGUAGE_DEFAULT};
 use super::corpus::TextSource;
-use super::exec::{TextSearchExec, Wording};
 use super::query::TextQuery;
+use super::ranking::Wording;
 use super::syntax::Operator;
 use super::texts::Texts;
 use crate::query::search::call::{Call, Default, K_DEFAULT, Signature, optional, required};
-use crate::query::search::tables::{
-    Tables, check_free, needed_columns, projected, pushed_down, searched_rows,
-};
+use crate::query::search::ranked::{Ask, RankedTable, Ranking, SCORE};
+use crate::query::search::tables::Tables;
 
 /// The function.
 pub(crate) static TEXT_SEARCH: Signature = Signature {
@@ -39,8 +33,6 @@ pub(crate) static TEXT_SEARCH: Signature = Signature {
     ],
     example: "text_search('pages', 'body', 'green tea', 10)",
 };
-/// Name of the column with the score.
-pub(crate) const SCORE: &str = "_score";
 
 /// The function, over the tables of one call.
 #[derive(Debug)]
@@ -51,11 +43,22 @@ impl TableFunctionImpl for TextSearch {
         let call = Call::read(&TEXT_SEARCH, args.exprs(), self.0.params.as_ref())?;
         let name = call.text("table")?;
         let table = self.0.own_table(TEXT_SEARCH.name, &name)?;
-        check_free(TEXT_SEARCH.name, &name, &table.schema(), &[SCORE])?;
         let asked = Asked::read(&call, "column", "query", &name, &table.schema())?;
-        let mut fields = table.schema().fields().to_vec();
-        fields.push(Arc::new(Field::new(SCORE, DataType::Float64, false)));
-        Ok(Arc::new(Found { table, asked, k: call.count("k")?, schema: Arc::new(Schema::new(fields)) }))
+        Ok(Arc::new(RankedTable::new(TEXT_SEARCH.name, (&name, table), Box::new(asked), call.count("k")?)?))
+    }
+}
+
+impl Ask for Asked {
+    fn searched(&self) -> Vec<&str> {
+        vec![&self.column]
+    }
+
+    fn added(&self) -> Vec<Field> {
+        vec![Field::new(SCORE, DataType::Float64, false)]
+    }
+
+    fn within(&self, scan: &Schema, _: usize) -> Result<Arc<dyn Ranking>> {
+        Ok(Arc::new(self.wording(scan)?))
     }
 }
 
@@ -97,59 +100,12 @@ impl Asked {
     ///
     /// # Errors
     /// When the column is not among them.
-    pub(in crate::query::search) fn within(&self, scan: &Schema) -> Result<Wording> {
+    pub(in crate::query::search) fn wording(&self, scan: &Schema) -> Result<Wording> {
         Ok(Wording {
             column: scan.index_of(&self.column)?,
             source: self.source.clone(),
             text: self.text.clone(),
             query: self.query()?,
         })
-    }
-}
-
-/// The rows that one call finds.
-struct Found {
-    table: Arc<dyn TableProvider>,
-    asked: Asked,
-    k: usize,
-    schema: SchemaRef,
-}
-
-impl fmt::Debug for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "text_search({}, {:?}, k={})", self.asked.column, self.asked.text, self.k)
-    }
-}
-
-#[async_trait]
-impl TableProvider for Found {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(pushed_down(filters, &[SCORE]))
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = needed_columns(&self.table.schema(), projection, filters, &[&self.asked.column])?;
-        let rows = searched_rows(state, &*self.table, &columns, filters).await?;
-        let scanned = rows.scan.schema();
-        let mut fields = scanned.fields().to_vec();
-        fields.extend(self.schema.fields().last().cloned());
-        let wording = self.asked.within(&scanned)?;
-        let k = limit.map_or(self.k, |limit| limit.min(self.k));
-        let search = TextSearchExec::new(rows, wording, k, Arc::new(Schema::new(fields)))?;
-        projected(Arc::new(search), &self.schema, projection)
     }
 }

@@ -3,14 +3,14 @@
 //! `analyzer` takes text apart, `words` is the index of some rows' words (a tantivy segment, as one piece of bytes in a `pack`), `corpus`
 //! all of a table's: one beside each file, kept like codes of vectors, and some in memory for what the memtables hold, brought
 //! up to date by the search itself. `syntax` reads a query, `query` is what it asks of an index, `search` finds the best rows of
-//! a corpus, `exec` is the plan node and `function` the table function. Tantivy is seen in this folder only.
+//! a corpus, `ranking` runs it on all processors, and `function` is the table function. Tantivy is seen in this folder only.
 
 mod analyzer;
 mod corpus;
-mod exec;
 mod function;
 mod pack;
 mod query;
+mod ranking;
 mod search;
 mod syntax;
 mod texts;
@@ -20,5 +20,5 @@ mod words;
 mod tests;
 
 pub(super) use analyzer::LANGUAGE_DEFAULT;
-pub(super) use exec::{Wording, best_rows};
-pub(super) use function::{Asked, SCORE, TEXT_SEARCH, TextSearch};
+pub(super) use function::{Asked, TEXT_SEARCH, TextSearch};
+pub(super) use ranking::Wording;

@@ -43,17 +43,19 @@ impl FreshRows {
     }
 
     /// The values of entries in a range, run by run, each run with the number of its first entry. Deletions have none.
-    #[must_use]
-    pub fn read(&self, entries: Range<u32>) -> Vec<(u32, ArrayRef)> {
+    ///
+    /// # Errors
+    /// When memory does not suffice.
+    pub fn read(&self, entries: Range<u32>) -> Result<Vec<(u32, ArrayRef)>> {
         let mut runs = Vec::new();
-        for chunk in self.memtable.chunks(entries.end) {
+        for chunk in self.memtable.chunks(entries.end)? {
             let (start, end) = (chunk.start.max(entries.start), chunk.end().min(entries.end));
             if let Some(rows) = chunk.rows.as_ref().filter(|_| start < end) {
                 let values = rows.column(self.column);
                 runs.push((start, values.slice((start - chunk.start) as usize, (end - start) as usize)));
             }
         }
-        runs
+        Ok(runs)
     }
 }
 

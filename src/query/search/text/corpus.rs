@@ -161,7 +161,7 @@ impl FreshWords {
             from = last.start;
         }
         let fresh = from..rows.len();
-        let bytes = source.build(&mut runs(rows, fresh.clone()).into_iter().map(Ok))?;
+        let bytes = source.build(&mut runs(rows, fresh.clone())?.into_iter().map(Ok))?;
         let words = Arc::new(source.read(Buffer::from(bytes))?);
         known.retain(|(entries, _)| entries.start < fresh.start || entries.end > fresh.end);
         known.push((fresh.clone(), Arc::clone(&words)));
@@ -171,13 +171,13 @@ impl FreshWords {
 }
 
 /// All entries of a range: values, and gaps where rows were deleted.
-fn runs(rows: &FreshRows, entries: Range<u32>) -> Vec<Run> {
+fn runs(rows: &FreshRows, entries: Range<u32>) -> EngineResult<Vec<Run>> {
     let (mut runs, mut at) = (vec![], entries.start);
-    for (first, values) in rows.read(entries.clone()) {
+    for (first, values) in rows.read(entries.clone())? {
         runs.push(Run::Nothing(first - at));
         at = first + values.len() as u32;
         runs.push(Run::Values(values));
     }
     runs.push(Run::Nothing(entries.end - at));
-    runs
+    Ok(runs)
 }

@@ -1,8 +1,7 @@
 //! What commits did to the rows of a table: between two versions, or to one key.
 //!
-//! Commits are read from memtables, which hold every row in the order of the commits: those of the live tables, or of
-//! a kept manifest with its log. A bulk write and a change of definitions are manifests of their own, and so are
-//! versions between which others are gone: there the tables before and after are compared.
+//! Commits are read from memtables, which hold every row in their order: those of the live tables, or of a kept manifest with
+//! its log. A bulk write, a change of definitions, and versions between which others are gone are compared as tables.
 
 mod adapt;
 mod commits;

@@ -1,0 +1,98 @@
+"""Searches by words, by sparse vectors and by both words and distance, from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import trilith
+
+PAGES = [
+    {"id": 1, "kind": "tea", "body": "Green tea, brewed twice"},
+    {"id": 2, "kind": "cup", "body": "A cup for coffee"},
+    {"id": 3, "kind": "tea", "body": "Teas that taste of smoke"},
+    {"id": 4, "kind": "ink", "body": None},
+]
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Any:
+    with trilith.connect(tmp_path / "db") as db:
+        yield db.create_table("pages", PAGES, primary_key="id")
+
+
+def found(query: trilith.Query) -> list[int]:
+    return [row[0] for row in query.fetchall()]
+
+
+def test_words_are_found_after_every_commit_and_in_files(pages: trilith.Table) -> None:
+    assert found(pages.text_search("tea", "body")) == [1, 3]
+    pages.upsert([{"id": 2, "kind": "cup", "body": "tea tea tea"}])
+    assert found(pages.text_search("tea", "body"))[0] == 2
+    pages.delete("id = 1")
+    assert found(pages.text_search("tea", "body")) == [2, 3]
+
+
+def test_conditions_languages_and_operators(pages: trilith.Table) -> None:
+    assert found(pages.text_search("tea coffee", "body", where="kind = 'cup'")) == [2]
+    assert found(pages.text_search("teas", "body", language="none")) == [3]
+    assert found(pages.text_search("tea smoke", "body", operator="and")) == [3]
+    assert found(pages.text_search('"green tea" OR cof*', "body", k=1)) in ([1], [2])
+    assert pages.text_search("smoke", "body").fetchall()[0][-1] > 0
+
+
+def test_paths_of_documents_are_text(tmp_path: Path) -> None:
+    with trilith.connect(tmp_path / "db") as db:
+        db.collection("users").insert_many([{"_id": "a", "bio": "Drinks tea"}, {"_id": "b", "bio": ["no text"]}])
+        assert found(db.table("users").text_search("drink", "doc.bio")) == ["a"]
+        with pytest.raises(trilith.NotFound, match=r"doc\.title"):
+            db.table("users").text_search("drink")
+
+
+def test_wrong_calls_say_what_to_do(pages: trilith.Table) -> None:
+    with pytest.raises(trilith.Invalid, match="several text columns"):
+        pages.text_search("tea")
+    with pytest.raises(trilith.TrilithError, match="klingon"):
+        pages.text_search("tea", "body", language="klingon").fetchall()
+    with pytest.raises(trilith.TrilithError, match="only what must not be there"):
+        pages.text_search("-tea", "body").fetchall()
+    with pytest.raises(trilith.NotFound, match="no SPARSEVEC column"):
+        pages.sparse_search({1: 1.0})
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_sparse_vectors_come_in_every_form(tmp_path: Path, flushed: bool) -> None:
+    with trilith.connect(tmp_path / "db") as db:
+        table = db.create_table("pages", {"id": "BIGINT", "terms": "SPARSEVEC"}, primary_key="id")
+        table.upsert([{"id": 1, "terms": {7: 1.5, 3: 0.5}}, {"id": 2, "terms": None}])
+        table.upsert([{"id": 3, "terms": {"indices": np.array([9, 7]), "values": np.array([1.0, 2.0])}}])
+        table.append(pa.table({"id": [4], "terms": [{"indices": [1], "values": [4.0]}]}))
+        if flushed:
+            db.flush()
+        assert [(row[0], row[-1]) for row in table.sparse_search({7: 2.0}).fetchall()] == [(3, 4.0), (1, 3.0)]
+        assert found(table.sparse_search({"indices": [1, 7], "values": [1.0, 0.1]}, k=1)) == [4]
+        assert found(table.sparse_search("{3:1}", where="id > 1")) == []
+        assert table.get(1)["terms"] == {"indices": [3, 7], "values": [0.5, 1.5]}
+        with pytest.raises(trilith.Invalid, match="do not ascend"):
+            table.append(pa.table({"id": [5], "terms": [{"indices": [2, 1], "values": [4.0, 1.0]}]}))
+        with pytest.raises(trilith.Invalid, match="no sparse vector"):
+            table.upsert([{"id": 5, "terms": [1, 2]}])
+        with pytest.raises(trilith.Invalid, match="infinity"):
+            table.upsert([{"id": 5, "terms": {1: float("inf")}}])
+
+
+def test_words_and_distance_make_one_ranking(tmp_path: Path) -> None:
+    with trilith.connect(tmp_path / "db") as db:
+        data = {"id": [1, 2, 3], "body": ["green tea", "black tea", "a cup"], "v": np.eye(3, dtype=np.float32)}
+        table = db.create_table("pages", data, primary_key="id")
+        assert found(table.hybrid_search("black", [0, 0.9, 0.1]))[0] == 2
+        row = table.hybrid_search("cup", [1, 0, 0], k=3, where="id <> 2").fetchall()
+        assert {r[0] for r in row} == {1, 3}
+        weighted = table.hybrid_search("cup", [1, 0, 0], fusion="weighted", vector_weight=0)
+        assert found(weighted)[0] == 3
+        with pytest.raises(trilith.TrilithError, match="'rrf' or 'weighted'"):
+            table.hybrid_search("cup", [1, 0, 0], fusion="sum").fetchall()

@@ -100,7 +100,7 @@ fn best_first(source: &str, condition: Option<&str>) -> PyResult<String> {
     Clauses { condition, order_by, limit: None }.select_from("*", source)
 }
 
-/// The column that is named, or the only one with text.
+/// The column that is named, or the only one with text beside the key.
 fn text_column(def: &TableDef, named: Option<&str>) -> PyResult<String> {
     if let Some(name) = named {
         return Ok(name.to_owned());
@@ -108,9 +108,11 @@ fn text_column(def: &TableDef, named: Option<&str>) -> PyResult<String> {
     let is_text =
         |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let schema = def.schema();
-    let mut texts = schema.fields().iter().filter(|field| is_text(field.data_type()));
+    // A key is looked up, not searched.
+    let fields = schema.fields().iter().enumerate().filter(|(at, _)| !def.key_columns().contains(at));
+    let mut texts = fields.filter(|(_, field)| is_text(field.data_type()));
     match (texts.next(), texts.next()) {
-        (Some(only), None) => Ok(only.name().clone()),
+        (Some((_, only)), None) => Ok(only.name().clone()),
         (None, _) => Err(not_found(format!(
             "table {} has no text column to search; name a path in a document, like column=\"doc.title\"",
             def.name

@@ -30,11 +30,12 @@ def found(query: trilith.Query) -> list[int]:
 
 
 def test_words_are_found_after_every_commit_and_in_files(pages: trilith.Table) -> None:
-    assert found(pages.text_search("tea", "body")) == [1, 3]
+    assert found(pages.text_search("tea", "body")) == [3, 1]
     pages.upsert([{"id": 2, "kind": "cup", "body": "tea tea tea"}])
     assert found(pages.text_search("tea", "body"))[0] == 2
     pages.delete("id = 1")
     assert found(pages.text_search("tea", "body")) == [2, 3]
+    assert found(pages.text_search("tea", "body", k=1)) == [2]
 
 
 def test_conditions_languages_and_operators(pages: trilith.Table) -> None:

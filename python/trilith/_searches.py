@@ -65,7 +65,7 @@ class Searches:
             words: any text. ``+word``, ``-word``, ``AND``, ``OR``, ``NOT``, parentheses, ``"a phrase"``,
                 ``"a phrase"~2`` (up to two words between), ``pre*`` and ``fuzy~`` mean what they do in search boxes.
             column: a text column, or a path in documents such as ``doc.title``; may be left out when the table has
-                only one text column.
+                only one text column beside its key.
             k: the most rows to return.
             where: a SQL condition that every returned row fulfils; it is applied before the best are chosen.
             language: whose stop words and endings are taken away, such as ``german``; ``none`` for words as they are.

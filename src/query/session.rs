@@ -45,7 +45,9 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::new(runtime_env(options)?))
             .with_default_features();
-        let base = trilith_udfs::install(builder)
+        let mut builder = trilith_udfs::install(builder);
+        builder.scalar_functions().get_or_insert_default().push(Arc::new(search::text_snippet_udf()));
+        let base = builder
             .with_query_planner(Arc::new(TrilithPlanner))
             .with_type_planner(Arc::new(TrilithTypes))
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))

@@ -37,6 +37,7 @@ use call::Signature;
 pub(crate) use named::NamedArguments;
 pub(crate) use recognise::recognise;
 pub(crate) use tables::Tables;
+pub(crate) use text::text_snippet_udf;
 
 /// The search functions.
 pub(crate) static SIGNATURES: [&Signature; 4] =

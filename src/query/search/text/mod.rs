@@ -3,7 +3,8 @@
 //! `analyzer` takes text apart, `words` is the index of some rows' words (a tantivy segment, as one piece of bytes in a `pack`), `corpus`
 //! all of a table's: one beside each file, kept like codes of vectors, and some in memory for what the memtables hold, brought
 //! up to date by the search itself. `syntax` reads a query, `query` is what it asks of an index, `search` finds the best rows of
-//! a corpus, `ranking` runs it on all processors, and `function` is the table function. Tantivy is seen in this folder only.
+//! a corpus, `ranking` runs it on all processors, and `function` is the table
+//! function; `snippet` shows what a query found in a text. Tantivy is seen in this folder only.
 
 mod analyzer;
 mod corpus;
@@ -12,6 +13,7 @@ mod pack;
 mod query;
 mod ranking;
 mod search;
+mod snippet;
 mod syntax;
 mod texts;
 mod words;
@@ -22,3 +24,4 @@ mod tests;
 pub(super) use analyzer::LANGUAGE_DEFAULT;
 pub(super) use function::{Asked, TEXT_SEARCH, TextSearch};
 pub(super) use ranking::Wording;
+pub(crate) use snippet::text_snippet_udf;

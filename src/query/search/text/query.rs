@@ -3,6 +3,8 @@
 //! A word counts by BM25 (Robertson and Zaragoza, 2009; k1 = 1.2, b = 0.75). Words that begin alike or differ by few letters
 //! count one point each time a row has any of them, however rare: a rare misspelling is not what was looked for.
 
+use std::collections::BTreeSet;
+
 use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use tantivy::Term;
@@ -124,6 +126,58 @@ fn phrase(mut terms: Vec<(usize, Term)>, slop: u32) -> Option<Box<dyn Query>> {
         1 => terms.pop().map(|(_, term)| Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)) as _),
         _ => Some(Box::new(PhraseQuery::new_with_offset_and_slop(terms, slop))),
     }
+}
+
+/// The words that a query looks for, to find them in one text.
+#[derive(Debug, Default)]
+pub(super) struct Sought {
+    words: BTreeSet<String>,
+    prefixes: Vec<String>,
+    /// Words and the letters by which another may differ.
+    fuzzy: Vec<(String, usize)>,
+}
+
+impl Sought {
+    /// Reads a query.
+    ///
+    /// # Errors
+    /// When its groups are nested too deeply.
+    pub(super) fn new(text: &str, analyzer: Analyzer) -> Result<Self> {
+        let mut compiler = Compiler { words: analyzer.build(), letters: letters() };
+        let mut sought = Self::default();
+        sought.add(&parse(text, Operator::Or)?, &mut compiler);
+        Ok(sought)
+    }
+
+    fn add(&mut self, parts: &[Part], compiler: &mut Compiler) {
+        for part in parts.iter().filter(|part| part.occurs != Occurs::Never) {
+            match &part.what {
+                What::Group(parts) => self.add(parts, compiler),
+                What::Word(text) | What::Phrase(text, _) => {
+                    self.words.extend(words(&mut compiler.words, text))
+                }
+                What::Prefix(text) => self.prefixes.extend(words(&mut compiler.letters, text)),
+                What::Fuzzy(text, distance) => {
+                    let distance = usize::from(*distance);
+                    self.fuzzy.extend(words(&mut compiler.words, text).map(|word| (word, distance)));
+                }
+            }
+        }
+    }
+
+    /// Whether a word of a text is among them.
+    pub(super) fn fits(&self, word: &str) -> bool {
+        self.words.contains(word)
+            || self.prefixes.iter().any(|prefix| word.starts_with(prefix))
+            || self.fuzzy.iter().any(|(near, distance)| strsim::osa_distance(near, word) <= *distance)
+    }
+}
+
+/// The words of a text.
+fn words(analyzer: &mut TextAnalyzer, text: &str) -> impl Iterator<Item = String> + use<> {
+    let mut words = vec![];
+    analyzer.token_stream(text).process(&mut |token| words.push(token.text.clone()));
+    words.into_iter()
 }
 
 /// What tantivy could not do, as an error of the query.

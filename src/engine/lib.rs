@@ -25,10 +25,10 @@ pub use common::{
 pub use db::{
     AlterTable, Appender, BackupProgress, BackupReport, Change, ChangeKind, Changes, CheckReport,
     CompactionInfo, CopyMode, Damage, Engine, ExportReport, Fields, FileInfo, FileReport, FreshRows,
-    IfExists, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan, RepairReport, Row, ScanPart,
-    Snapshot, TableSpec, TableStats, TableView, Tag, Transaction, VacuumReport, Version, WriteBatch,
-    WriteMode, check_path, check_storage, conform, inspect_file, inspect_path, key_schema, open_path,
-    repair_path, repair_storage, restore_path, restore_storage,
+    IfExists, IndexInfo, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan, RepairReport, Row,
+    ScanPart, Snapshot, TableSpec, TableStats, TableView, Tag, Transaction, VacuumReport, Version,
+    WriteBatch, WriteMode, check_path, check_storage, conform, inspect_file, inspect_path, key_schema,
+    open_path, repair_path, repair_storage, restore_path, restore_storage,
 };
 pub use format::key::KeyCodec;
 pub use format::packed::Value;

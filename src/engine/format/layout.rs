@@ -61,6 +61,15 @@ pub fn is_derived(name: &str) -> bool {
     !is_draft(name) && !name.ends_with(".codes")
 }
 
+/// The SSTable, the column and the kind of a file in [`INDEX_DIR`]; `None` for a name that is not ours.
+#[must_use]
+pub fn parse_index(name: &str) -> Option<(FileId, ColumnId, &str)> {
+    let (file, rest) = name.split_once('.')?;
+    let (column, kind) = rest.split_once('.')?;
+    let kind = kind.split_once('-').map_or(kind, |(kind, _)| kind);
+    (!is_draft(name)).then_some((FileId(file.parse().ok()?), ColumnId(column.parse().ok()?), kind))
+}
+
 /// Name of a manifest within its folder.
 #[must_use]
 pub fn manifest_name(number: u64) -> String {

@@ -176,7 +176,10 @@ async fn write_plan(context: &Context<'_>, ast: &Ast) -> Result<Option<LogicalPl
 fn refused(ast: &Ast) -> Error {
     let (what, instead) = match ast {
         Ast::CreateView(_) => ("CREATE VIEW", "use WITH, or CREATE TABLE ... AS SELECT"),
-        Ast::CreateIndex(_) => ("CREATE INDEX", "exact search and key lookups need no index"),
+        Ast::CreateIndex(_) => (
+            "CREATE INDEX",
+            "searches by distance, words and sparse vectors make what they need by themselves",
+        ),
         Ast::Merge(_) => ("MERGE", "use INSERT ... ON CONFLICT, UPDATE ... FROM and DELETE ... USING"),
         Ast::Prepare { .. } | Ast::Execute { .. } | Ast::Deallocate { .. } => {
             ("PREPARE", "pass parameters with the statement: $1, $2 or $name")

@@ -5,6 +5,7 @@
 mod columns;
 mod compactions;
 mod files;
+mod indexes;
 mod metrics;
 mod settings;
 mod stats;
@@ -25,10 +26,11 @@ use super::connection::Pinned;
 type Describe = fn(&Pinned) -> Result<RecordBatch>;
 
 /// Every system table and what fills it.
-const TABLES: [(&str, Describe); 9] = [
+const TABLES: [(&str, Describe); 10] = [
     ("columns", columns::describe),
     ("compactions", compactions::describe),
     ("files", files::describe),
+    ("indexes", indexes::describe),
     ("metrics", metrics::describe),
     ("settings", settings::describe),
     ("stats", stats::describe),

@@ -3,19 +3,20 @@
 //! Words are weighed by how often they are in all of them, so a row's score does not depend on the file that it is in. Rows
 //! count as long as they are stored: deleted and overwritten ones until a merge leaves them out.
 
-use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::buffer::Buffer;
-use datafusion::error::Result;
-use parking_lot::Mutex;
+use datafusion::common::runtime::JoinSet;
+use datafusion::error::{DataFusionError, Result};
 use tantivy::Term;
 use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::Field;
-use trilith_engine::{Derivation, Error as EngineError, FreshRows, Result as EngineResult};
+use trilith_engine::{Derivation, Error as EngineError, Result as EngineResult};
 
 use super::analyzer::Analyzer;
+use super::fresh::FreshWords;
 use super::texts::Texts;
 use super::words::{Words, WordsBuilder};
 use crate::error::external;
@@ -29,7 +30,7 @@ pub(super) struct TextSource {
 }
 
 impl TextSource {
-    fn build(&self, runs: &mut dyn Iterator<Item = EngineResult<Run>>) -> EngineResult<Vec<u8>> {
+    pub(super) fn build(&self, runs: &mut dyn Iterator<Item = EngineResult<Run>>) -> EngineResult<Vec<u8>> {
         let mut builder = WordsBuilder::new(self.analyzer).map_err(unindexed)?;
         for run in runs {
             match run? {
@@ -44,13 +45,13 @@ impl TextSource {
         builder.finish().map_err(unindexed)
     }
 
-    fn read(&self, bytes: Buffer) -> EngineResult<Words> {
+    pub(super) fn read(&self, bytes: Buffer) -> EngineResult<Words> {
         Words::open(bytes, self.analyzer).map_err(unindexed)
     }
 }
 
 /// Rows in order.
-enum Run {
+pub(super) enum Run {
     Values(ArrayRef),
     /// So many that have no value.
     Nothing(u32),
@@ -93,24 +94,50 @@ pub(super) struct Indexed {
 pub(super) struct Corpus(pub Vec<Indexed>);
 
 impl Corpus {
-    /// Opens the words of a scan's column, and makes those that are not there.
+    /// Opens the words of a scan's column, and makes those that are not there, on as many tasks as the scan has partitions.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub(super) fn new(scan: &ScanPlan, output: usize, source: &TextSource) -> Result<Self> {
-        let mut all = Vec::new();
-        for part in 0..scan.parts_len() {
-            if let Some(words) = scan.derived(part, output, source)? {
-                all.push(Indexed { part, first: 0, words });
-            }
-            if let Some(rows) = scan.fresh(part, output) {
-                let fresh = rows.notes::<FreshWords, _>(source);
-                for (entries, words) in fresh.of(&rows, source).map_err(external)? {
-                    all.push(Indexed { part, first: u64::from(entries.start), words });
-                }
+    pub(super) async fn open(scan: &Arc<ScanPlan>, output: usize, source: &TextSource) -> Result<Self> {
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        let task = || open_parts(Arc::clone(scan), output, source.clone(), Arc::clone(&next));
+        for _ in 1..scan.partitions_len() {
+            tasks.spawn(task());
+        }
+        // This task is one of them: it would only wait.
+        let mut all = task().await?;
+        while let Some(opened) = tasks.join_next().await {
+            all.extend(opened.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
+        }
+        all.sort_by_key(|indexed| (indexed.part, indexed.first));
+        Ok(Self(all))
+    }
+}
+
+/// One task: opens the words of parts until none is left, letting others run in between.
+async fn open_parts(
+    scan: Arc<ScanPlan>,
+    output: usize,
+    source: TextSource,
+    next: Arc<AtomicUsize>,
+) -> Result<Vec<Indexed>> {
+    let mut opened = Vec::new();
+    loop {
+        let part = next.fetch_add(1, Ordering::Relaxed);
+        if part >= scan.parts_len() {
+            return Ok(opened);
+        }
+        if let Some(words) = scan.derived(part, output, &source)? {
+            opened.push(Indexed { part, first: 0, words });
+        }
+        if let Some(rows) = scan.fresh(part, output) {
+            let fresh = rows.notes::<FreshWords, _>(&source);
+            for (entries, words) in fresh.of(&rows, &source).map_err(external)? {
+                opened.push(Indexed { part, first: u64::from(entries.start), words });
             }
         }
-        Ok(Self(all))
+        tokio::task::yield_now().await;
     }
 }
 
@@ -130,54 +157,4 @@ impl Bm25StatisticsProvider for Corpus {
         };
         self.0.iter().filter_map(|indexed| indexed.words.segment()).map(rows).sum()
     }
-}
-
-type Entries = (Range<u32>, Arc<Words>);
-
-/// Words of a memtable's entries, in segments that cover them from the first on. A search indexes what was committed since the last
-/// one; a segment that is not twice as large as its new neighbour is made again together with it, so an entry is indexed
-/// a logarithmic number of times.
-#[derive(Default)]
-pub(super) struct FreshWords(Mutex<Vec<Entries>>);
-
-impl FreshWords {
-    /// Segments of exactly the entries that `rows` sees.
-    fn of(&self, rows: &FreshRows, source: &TextSource) -> EngineResult<Vec<Entries>> {
-        let mut known = self.0.lock();
-        let mut cover: Vec<Entries> = vec![];
-        let mut from = 0;
-        let longest = |from: u32, known: &[Entries]| {
-            let fits = |(entries, _): &&Entries| entries.start == from && entries.end <= rows.len();
-            known.iter().filter(fits).max_by_key(|(entries, _)| entries.end).cloned()
-        };
-        while let Some(next) = longest(from, &known) {
-            from = next.0.end;
-            cover.push(next);
-        }
-        if from == rows.len() {
-            return Ok(cover);
-        }
-        while let Some((last, _)) = cover.pop_if(|(last, _)| last.len() < 2 * (rows.len() - from) as usize) {
-            from = last.start;
-        }
-        let fresh = from..rows.len();
-        let bytes = source.build(&mut runs(rows, fresh.clone())?.into_iter().map(Ok))?;
-        let words = Arc::new(source.read(Buffer::from(bytes))?);
-        known.retain(|(entries, _)| entries.start < fresh.start || entries.end > fresh.end);
-        known.push((fresh.clone(), Arc::clone(&words)));
-        cover.push((fresh, words));
-        Ok(cover)
-    }
-}
-
-/// All entries of a range: values, and gaps where rows were deleted.
-fn runs(rows: &FreshRows, entries: Range<u32>) -> EngineResult<Vec<Run>> {
-    let (mut runs, mut at) = (vec![], entries.start);
-    for (first, values) in rows.read(entries.clone())? {
-        runs.push(Run::Nothing(first - at));
-        at = first + values.len() as u32;
-        runs.push(Run::Values(values));
-    }
-    runs.push(Run::Nothing(entries.end - at));
-    Ok(runs)
 }

@@ -1,13 +1,14 @@
 //! Search by words: `text_search(...)`, BM25 over texts and over paths of documents.
 //!
-//! `analyzer` takes text apart, `words` is the index of some rows' words (a tantivy segment, as one piece of bytes in a `pack`), `corpus`
-//! all of a table's: one beside each file, kept like codes of vectors, and some in memory for what the memtables hold, brought
-//! up to date by the search itself. `syntax` reads a query, `query` is what it asks of an index, `search` finds the best rows of
-//! a corpus, `ranking` runs it on all processors, and `function` is the table
-//! function; `snippet` shows what a query found in a text. Tantivy is seen in this folder only.
+//! `analyzer` takes text apart, `words` is the index of some rows' words (a tantivy segment, as one piece of bytes in a `pack`),
+//! `corpus` all of a table's: one beside each file, kept like codes of vectors, and some in memory (`fresh`) for what the memtables
+//! hold. `syntax` reads a query, `query` is what it asks of an index, `search` finds the best rows of a corpus, `ranking` runs that on
+//! all processors, and `function` is the table function; `snippet` shows what a query found in a text. Tantivy is seen in this
+//! folder only.
 
 mod analyzer;
 mod corpus;
+mod fresh;
 mod function;
 mod pack;
 mod query;

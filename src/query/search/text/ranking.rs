@@ -63,7 +63,7 @@ impl Wording {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Vec<Neighbor>> {
         let scored = MetricBuilder::new(metrics).global_counter("rows_scored");
-        let corpus = Corpus::new(&rows.scan, self.column, &self.source)?;
+        let corpus = Corpus::open(&rows.scan, self.column, &self.source).await?;
         let search = Arc::new(CorpusSearch::new(corpus, &self.query, k)?);
         let mut tasks = JoinSet::new();
         let task = || search_indexes(Arc::clone(&search), Arc::clone(rows), Arc::clone(work), scored.clone());

@@ -19,13 +19,28 @@ use super::view::TableView;
 use crate::common::{
     ClosedReason, Durability, Error, Figure, Result, RowId, SeqNo, record_duration, record_size,
 };
-use crate::format::commit::{EncodedOp, OpKind, with_payload};
+use crate::format::commit::{OpKind, payload_bytes, write_payload};
 use crate::format::table::TableDef;
 use crate::lsm::{State, TableState};
 use crate::wal::{WalHeader, WalWriter};
 
 /// The commits of a group, each with what became of it.
 type Outcomes = Vec<(Pending, Result<SeqNo>)>;
+
+/// Where an operation goes.
+struct Admitted {
+    table: Arc<TableState>,
+    /// Its keys are known to be nowhere.
+    fresh: bool,
+    /// The id of its first row, in a keyless table.
+    first: RowId,
+}
+
+impl Admitted {
+    fn unchecked(table: Arc<TableState>) -> Self {
+        Self { table, fresh: false, first: RowId(0) }
+    }
+}
 
 impl Core {
     /// Commits `batch` and returns its sequence number once it is as durable as it asks to be.
@@ -110,33 +125,30 @@ impl Core {
     /// Checks one batch, logs it and pushes it into the memtables, invisible as yet.
     fn write(&self, writer: &mut Writer, batch: &WriteBatch) -> Result<SeqNo> {
         let state = Arc::clone(&self.published.load().state);
-        let tables = batch.ops.iter().map(|op| current_table(&state, op)).collect::<Result<Vec<_>>>();
-        let tables = tables.map_err(|error| match (error, &batch.claim) {
-            // The transaction had seen the table; when it runs again, it will see that it is gone.
-            (Error::NotFound { name, .. }, Some(_)) => Error::Conflict { table: name },
-            (error, _) => error,
-        })?;
+        let tables = batch.ops.iter().map(|op| current_table(&state, op).map(Admitted::unchecked));
+        let mut admitted =
+            tables.collect::<Result<Vec<_>>>().map_err(|error| match (error, &batch.claim) {
+                // The transaction had seen the table; when it runs again, it will see that it is gone.
+                (Error::NotFound { name, .. }, Some(_)) => Error::Conflict { table: name },
+                (error, _) => error,
+            })?;
         let sure = match &batch.claim {
             Some(claim) => !self.check_claim(claim, &state)?.unsure,
             None => false,
         };
-        let mut fresh = Vec::with_capacity(tables.len());
-        for (at, table) in tables.iter().enumerate() {
-            fresh.push(self.admit(batch, at, table, sure)?);
+        for (at, to) in admitted.iter_mut().enumerate() {
+            to.fresh = self.admit(batch, at, &to.table, sure)?;
         }
-        let row_ids: Vec<RowId> =
-            batch.ops.iter().zip(&tables).map(|(op, table)| take_row_ids(op, table)).collect();
+        for (op, to) in batch.ops.iter().zip(&mut admitted) {
+            to.first = take_row_ids(op, &to.table);
+        }
         let seq = writer.seq.next();
-        let ops: Vec<(&EncodedOp, RowId)> =
-            batch.ops.iter().map(|op| &op.encoded).zip(row_ids.iter().copied()).collect();
         let millis = state.clock.now();
-        let logged = self.log(writer, seq, millis, &ops, self.level(batch));
+        let logged = self.log(writer, seq, millis, batch, &admitted);
         let is_clean = logged.is_err() && writer.wal.as_ref().is_none_or(WalWriter::is_full);
         let pushed = logged.and_then(|()| {
-            let changes = batch.ops.iter().zip(&tables).zip(row_ids.iter().zip(&fresh));
-            changes
-                .into_iter()
-                .try_for_each(|((op, table), (row_id, fresh))| op.push(table, *row_id, seq, *fresh))
+            let mut ops = batch.ops.iter().zip(&admitted);
+            ops.try_for_each(|(op, to)| op.push(&to.table, to.first, seq, to.fresh))
         });
         if let Err(error) = pushed {
             // A batch that is too long for a record, or finds no space, leaves the log as it was.
@@ -205,16 +217,19 @@ impl Core {
         writer: &mut Writer,
         seq: SeqNo,
         millis: i64,
-        ops: &[(&EncodedOp, RowId)],
-        level: Durability,
+        batch: &WriteBatch,
+        admitted: &[Admitted],
     ) -> Result<()> {
         if !self.storage.is_durable() {
             return Ok(());
         }
         let wal = self.open_wal(writer)?;
         let before = wal.len();
-        with_payload(ops, millis, |pieces| wal.append(seq, pieces))?;
+        let ops = || batch.ops.iter().map(|op| &op.encoded);
+        let numbered = ops().zip(admitted.iter().map(|to| to.first));
+        wal.append_with(seq, payload_bytes(ops()), |out| write_payload(numbered, millis, out))?;
         self.figures.add(Figure::LoggedBytes, wal.len() - before);
+        let level = self.level(batch);
         // From here on the commit takes effect: a disk that fills up must say so now, or not at all.
         match level {
             Durability::None => wal.promise(),
@@ -306,7 +321,9 @@ fn poisoned() -> Error {
 /// The table's present state; its columns must be those that the batch was made for.
 fn current_table(state: &State, op: &Op) -> Result<Arc<TableState>> {
     let gone = || Error::NotFound { entity: "table", name: op.table.name.to_string() };
-    let table = state.table_by_id(op.table.id).ok_or_else(gone)?;
+    // Few tables are renamed between a look at them and a write.
+    let named = state.tables.get(&op.table.name).filter(|table| table.def.id == op.table.id);
+    let table = named.or_else(|| state.table_by_id(op.table.id)).ok_or_else(gone)?;
     if table.def.version != op.table.version {
         return Err(Error::Conflict { table: table.def.name.to_string() });
     }

@@ -136,7 +136,7 @@ impl TableView {
         for place in &places {
             found.push(place.as_ref().map(|_| gather.len()));
             match place {
-                Some(Place::Entry(entry)) => gather.push_entry(entry)?,
+                Some(Place::Entry(entry)) => gather.push_entry(&entry.chunk, entry.offset)?,
                 Some(Place::File(file, row)) => gather.push_file(file.reader()?, *row)?,
                 None => {}
             }

@@ -22,6 +22,7 @@ use super::guard::guarded;
 use super::packed::{pack, unpack};
 use crate::common::{Error, Result, RowId, TableId};
 
+const START_BYTES: usize = 16;
 const HEADER_BYTES: usize = 40;
 const ALIGNMENT: usize = 8;
 /// Flag of a commit with its time.
@@ -115,26 +116,28 @@ impl EncodedOp {
     }
 }
 
-/// Bytes of a whole commit, in pieces that follow each other; `ops` come with the row id of their first row, `millis` is
-/// the time of the commit.
-pub fn with_payload<T>(ops: &[(&EncodedOp, RowId)], millis: i64, write: impl FnOnce(&[&[u8]]) -> T) -> T {
-    let mut start = [0; 16];
-    start[..4].copy_from_slice(&(ops.len() as u32).to_le_bytes());
-    start[4..8].copy_from_slice(&TIMED.to_le_bytes());
-    start[8..].copy_from_slice(&millis.to_le_bytes());
-    let headers: Vec<[u8; HEADER_BYTES]> =
-        ops.iter().map(|(op, first_row_id)| op.header(*first_row_id)).collect();
-    let mut pieces: Vec<&[u8]> = vec![&start];
-    for ((op, _), header) in ops.iter().zip(&headers) {
-        pieces.extend([
-            &header[..],
-            &op.metadata,
-            padding(op.metadata.len()),
-            &op.body,
-            padding(op.body.len()),
-        ]);
+/// Bytes of a commit of these operations.
+#[must_use]
+pub fn payload_bytes<'a>(ops: impl Iterator<Item = &'a EncodedOp>) -> usize {
+    START_BYTES + ops.map(EncodedOp::bytes).sum::<usize>()
+}
+
+/// Appends a whole commit to `out`; `ops` come with the row id of their first row, `millis` is the time of the commit.
+pub fn write_payload<'a>(
+    ops: impl ExactSizeIterator<Item = (&'a EncodedOp, RowId)>,
+    millis: i64,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(&(ops.len() as u32).to_le_bytes());
+    out.extend_from_slice(&TIMED.to_le_bytes());
+    out.extend_from_slice(&millis.to_le_bytes());
+    for (op, first_row_id) in ops {
+        out.extend_from_slice(&op.header(first_row_id));
+        for part in [&op.metadata, &op.body] {
+            out.extend_from_slice(part);
+            out.extend_from_slice(padding(part.len()));
+        }
     }
-    write(&pieces)
 }
 
 fn padded(len: usize) -> usize {

@@ -92,10 +92,18 @@ impl RecordHeader {
 /// `Limit` when it is longer than [`RECORD_MAX`].
 pub fn measure(payload: &[&[u8]]) -> Result<(u32, u32)> {
     let len: u64 = payload.iter().map(|part| part.len() as u64).sum();
-    let limit = || Error::Limit { what: "bytes of one commit in the log".into(), got: len, max: RECORD_MAX };
-    let short = u32::try_from(len).ok().filter(|_| len <= RECORD_MAX).ok_or_else(limit)?;
+    let short = check_len(len)?;
     let crc = payload.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
     Ok((short, crc32c::crc32c_append(crc, padding(len))))
+}
+
+/// The length of a payload as a header has it.
+///
+/// # Errors
+/// `Limit` when it is longer than [`RECORD_MAX`].
+pub fn check_len(len: u64) -> Result<u32> {
+    let limit = || Error::Limit { what: "bytes of one commit in the log".into(), got: len, max: RECORD_MAX };
+    u32::try_from(len).ok().filter(|_| len <= RECORD_MAX).ok_or_else(limit)
 }
 
 /// The zeros that follow a payload of `len` bytes.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{BinaryArray, BinaryBuilder, RecordBatch};
-use arrow::compute::interleave_record_batch;
 use roaring::RoaringBitmap;
 
+use super::interleave::interleave_batches;
 use super::output::Output;
 use super::state::TableState;
 use crate::common::{Result, SeqNo};
@@ -85,7 +85,7 @@ impl<'a> Gather<'a> {
             return Ok(());
         }
         let place = |i: &usize| (self.ordinals[places[*i].chunk].unwrap_or_default(), places[*i].offset);
-        let gathered = interleave_record_batch(&self.batches, &rows.iter().map(place).collect::<Vec<_>>())?;
+        let gathered = interleave_batches(&self.batches, &rows.iter().map(place).collect::<Vec<_>>())?;
         let keys = if rows.len() == places.len() {
             keys
         } else {

@@ -1,19 +1,21 @@
 //! Rows picked one by one from many batches, made into one batch with one gather per column.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{interleave, take};
+use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 
 use super::columns::read_arrays;
+use super::interleave::interleave;
 use crate::common::{Error, FileId, Result};
 use crate::format::table::{TableDef, record_batch};
-use crate::memtable::Found;
+use crate::memtable::Chunk;
 use crate::sstable::SstReader;
 
 /// What a batch that rows are picked from is known by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Source {
     File(FileId, usize),
     /// Address of a memtable's chunk, which is held meanwhile.
@@ -27,7 +29,9 @@ pub struct Gather {
     columns: Vec<usize>,
     schema: SchemaRef,
     sources: Vec<(Source, Vec<ArrayRef>)>,
-    held: Vec<Arc<crate::memtable::Chunk>>,
+    /// Where each source stands among them.
+    known: HashMap<Source, usize>,
+    held: Vec<Arc<Chunk>>,
     places: Vec<(usize, usize)>,
 }
 
@@ -37,7 +41,7 @@ impl Gather {
     pub fn new(table: &Arc<TableDef>, columns: &[usize]) -> Self {
         let schema = super::columns::projected(table, columns);
         let (table, columns) = (Arc::clone(table), columns.to_vec());
-        Self { table, columns, schema, sources: vec![], held: vec![], places: vec![] }
+        Self { table, columns, schema, sources: vec![], known: HashMap::new(), held: vec![], places: vec![] }
     }
 
     /// Rows picked.
@@ -89,27 +93,31 @@ impl Gather {
     ///
     /// # Errors
     /// `Internal` when it is a deletion.
-    pub fn push_entry(&mut self, found: &Found) -> Result<()> {
-        let source = Source::Chunk(Arc::as_ptr(&found.chunk) as usize);
-        let at = match (self.source(source), &found.chunk.rows) {
+    pub fn push_entry(&mut self, chunk: &Arc<Chunk>, offset: usize) -> Result<()> {
+        let source = Source::Chunk(Arc::as_ptr(chunk) as usize);
+        let at = match (self.source(source), &chunk.rows) {
             (Some(at), _) => at,
             (None, Some(rows)) => {
-                self.held.push(Arc::clone(&found.chunk));
+                self.held.push(Arc::clone(chunk));
                 let arrays = self.columns.iter().map(|&column| Arc::clone(rows.column(column))).collect();
                 self.add(source, arrays)
             }
             (None, None) => return Err(Error::Internal("a deletion was picked as a row".into())),
         };
-        self.places.push((at, found.offset));
+        self.places.push((at, offset));
         Ok(())
     }
 
-    /// Rows that follow each other mostly come from few batches, the last ones first.
+    /// Rows that follow each other often come from one batch.
     fn source(&self, wanted: Source) -> Option<usize> {
-        self.sources.iter().rposition(|(source, _)| *source == wanted)
+        match self.sources.last() {
+            Some((source, _)) if *source == wanted => Some(self.sources.len() - 1),
+            _ => self.known.get(&wanted).copied(),
+        }
     }
 
     fn add(&mut self, source: Source, arrays: Vec<ArrayRef>) -> usize {
+        self.known.insert(source, self.sources.len());
         self.sources.push((source, arrays));
         self.sources.len() - 1
     }
@@ -137,7 +145,7 @@ impl Gather {
                 return Ok(take(&self.sources[0].1[i], indices, None)?);
             }
             let pieces: Vec<&dyn Array> = self.sources.iter().map(|(_, arrays)| &*arrays[i]).collect();
-            Ok(interleave(&pieces, &self.places)?)
+            interleave(&pieces, &self.places)
         };
         let columns = (0..self.columns.len()).map(column).collect::<Result<_>>()?;
         record_batch(&self.schema, columns, self.places.len())

@@ -15,6 +15,7 @@ mod file;
 mod flush;
 mod flush_keyed;
 mod gather;
+mod interleave;
 mod key_range;
 mod masks;
 mod merge;

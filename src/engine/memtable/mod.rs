@@ -26,5 +26,5 @@ pub use chunk::{Chunk, ChunkKeys, Commits, Entry, LIVE};
 pub use index::{From, RadixTree, Walk};
 pub use keys::Keys;
 pub use notes::Notes;
-pub use rows::{Found, MemTable, Newest};
+pub use rows::{Found, MemTable, Newest, Reading};
 pub use tail::PackedRows;

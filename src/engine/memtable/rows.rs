@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::chunk::{Chunk, ChunkKeys, Commits, Entry};
 use super::chunks::{Chunks, Place};
@@ -27,6 +27,12 @@ pub struct Found {
 }
 
 impl Found {
+    /// The entry at `offset` of a chunk.
+    #[must_use]
+    pub fn new(chunk: &Arc<Chunk>, offset: usize) -> Self {
+        Self { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) }
+    }
+
     /// True when the entry is a deletion.
     #[must_use]
     pub fn is_deletion(&self) -> bool {
@@ -49,6 +55,28 @@ pub struct Newest {
     pub seq: SeqNo,
     /// True when the entry is a deletion.
     pub is_deletion: bool,
+}
+
+/// A memtable that nobody pushes to meanwhile.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    index: &'a RadixTree,
+    chunks: RwLockReadGuard<'a, Chunks>,
+}
+
+impl Reading<'_> {
+    /// The next key that has an entry below `limit`, put into `key`, and where the newest such entry is. Entries below
+    /// `limit` [are chunks](MemTable::seal).
+    #[inline]
+    pub fn step(&self, walk: &mut Walk, limit: u32, key: &mut Vec<u8>) -> Option<(&Arc<Chunk>, usize)> {
+        loop {
+            let newest = self.index.step(walk, key)?;
+            let entry = self.chunks.below(newest, limit);
+            if let Some(Place::Chunk(chunk, offset)) = entry.and_then(|entry| self.chunks.place(entry)) {
+                return Some((chunk, offset));
+            }
+        }
+    }
 }
 
 /// Rows and deletions of one table that no file holds yet.
@@ -213,7 +241,7 @@ impl MemTable {
         let chunks = self.chunks.read();
         let Some(entry) = self.below(newest, key, &chunks, limit) else { return Ok(None) };
         if let Some(Place::Chunk(chunk, offset)) = chunks.place(entry) {
-            return Ok(Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) }));
+            return Ok(Some(Found::new(chunk, offset)));
         }
         drop(chunks);
         self.sealed(entry)
@@ -224,9 +252,7 @@ impl MemTable {
         let mut chunks = self.chunks.write();
         chunks.seal()?;
         Ok(match chunks.place(entry) {
-            Some(Place::Chunk(chunk, offset)) => {
-                Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) })
-            }
+            Some(Place::Chunk(chunk, offset)) => Some(Found::new(chunk, offset)),
             _ => None,
         })
     }
@@ -237,21 +263,20 @@ impl MemTable {
         self.index.walk(from, reverse)
     }
 
-    /// The next key that has an entry below `limit`, put into `key`, and the newest such entry.
+    /// Makes chunks of all entries below `limit`, for [`MemTable::read`].
     ///
     /// # Errors
     /// As [`MemTable::find`].
-    pub fn step(&self, walk: &mut Walk, limit: u32, key: &mut Vec<u8>) -> Result<Option<Found>> {
-        while let Some(newest) = self.index.step(walk, key) {
-            let chunks = self.chunks.read();
-            let Some(entry) = chunks.below(newest, limit) else { continue };
-            if let Some(Place::Chunk(chunk, offset)) = chunks.place(entry) {
-                return Ok(Some(Found { chunk: Arc::clone(chunk), offset, seq: chunk.seq(offset) }));
-            }
-            drop(chunks);
-            return self.sealed(entry);
-        }
-        Ok(None)
+    pub fn seal(&self, limit: u32) -> Result<()> {
+        let chunks = self.chunks.read();
+        let is_sealed = limit <= chunks.tail_start() || chunks.tail.is_empty();
+        drop(chunks);
+        if is_sealed { Ok(()) } else { self.chunks.write().seal() }
+    }
+
+    /// Keeps the writer out while rows are read one after another, so do not keep it long.
+    pub fn read(&self) -> Reading<'_> {
+        Reading { index: &self.index, chunks: self.chunks.read() }
     }
 
     /// The chunks that hold the entries below `limit`; the last may reach beyond it.
@@ -259,14 +284,8 @@ impl MemTable {
     /// # Errors
     /// As [`MemTable::find`].
     pub fn chunks(&self, limit: u32) -> Result<Vec<Arc<Chunk>>> {
-        let mut chunks = self.chunks.read();
-        if limit > chunks.tail_start() && !chunks.tail.is_empty() {
-            drop(chunks);
-            let mut unsealed = self.chunks.write();
-            unsealed.seal()?;
-            chunks = RwLockWriteGuard::downgrade(unsealed);
-        }
-        Ok(chunks.all.iter().take_while(|chunk| chunk.start < limit).map(Arc::clone).collect())
+        self.seal(limit)?;
+        Ok(self.chunks.read().all.iter().take_while(|chunk| chunk.start < limit).map(Arc::clone).collect())
     }
 
     /// The next key, put into `key`, and the number of its newest entry. Only on a memtable that nobody pushes to.

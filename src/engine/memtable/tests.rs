@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatc
 use arrow::datatypes::{Int64Type, SchemaRef};
 use proptest::prelude::*;
 
-use super::{ChunkKeys, From, Keys, MemTable, PackedRows};
+use super::{ChunkKeys, Found, From, Keys, MemTable, PackedRows};
 use crate::common::SeqNo;
 use crate::format::packed::pack;
 
@@ -77,10 +77,15 @@ fn value_of(memtable: &MemTable, key: u8, limit: u32) -> Option<i64> {
 fn walked(memtable: &MemTable, limit: u32) -> Vec<(Vec<u8>, i64)> {
     let mut walk = memtable.walk(From::End, false);
     let mut key = Vec::new();
-    let step = || memtable.step(&mut walk, limit, &mut key).unwrap().map(|found| (key.clone(), found));
-    std::iter::from_fn(step)
-        .filter_map(|(key, found)| Some((key, found.row()?.column(0).as_primitive::<Int64Type>().value(0))))
-        .collect()
+    memtable.seal(limit).unwrap();
+    let reading = memtable.read();
+    let mut rows = Vec::new();
+    while let Some((chunk, offset)) = reading.step(&mut walk, limit, &mut key) {
+        if let Some(row) = Found::new(chunk, offset).row() {
+            rows.push((key.clone(), row.column(0).as_primitive::<Int64Type>().value(0)));
+        }
+    }
+    rows
 }
 
 proptest! {

@@ -10,7 +10,7 @@
 use super::{WAL_DIR, draft_path, wal_path};
 use crate::common::{ClosedReason, Epoch, Error, Result, SeqNo};
 use crate::format::wal_header::{WAL_HEADER_LEN, WalEnd, WalHeader};
-use crate::format::wal_record::{self, RecordHeader};
+use crate::format::wal_record::{self, RECORD_ALIGN, RECORD_HEADER_LEN, RecordHeader};
 use crate::io::{Fence, FileWriter, Storage};
 
 use arrow::buffer::Buffer;
@@ -114,9 +114,18 @@ impl WalWriter {
     /// Adds the record of commit `seq`, given in parts, to the buffer.
     ///
     /// # Errors
+    /// As [`WalWriter::append_with`].
+    pub fn append(&mut self, seq: SeqNo, payload: &[&[u8]]) -> Result<()> {
+        let len = payload.iter().map(|part| part.len()).sum();
+        self.append_with(seq, len, |buffer| payload.iter().for_each(|part| buffer.extend_from_slice(part)))
+    }
+
+    /// Adds the record of commit `seq` to the buffer, at the end of which `write` puts its payload of `len` bytes.
+    ///
+    /// # Errors
     /// `Limit` when the payload is too long, `Internal` when `seq` does not follow the last one, `Closed` after
     /// a failure. The log is as before then.
-    pub fn append(&mut self, seq: SeqNo, payload: &[&[u8]]) -> Result<()> {
+    pub fn append_with(&mut self, seq: SeqNo, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         self.usable()?;
         if self.full {
             return Err(Error::Closed(ClosedReason::Poisoned));
@@ -124,15 +133,19 @@ impl WalWriter {
         if let Some(last) = self.last_seq.filter(|last| *last >= seq) {
             return Err(Error::Internal(format!("commit {seq} is logged after commit {last}")));
         }
-        let (len, payload_crc) = wal_record::measure(payload)?;
+        wal_record::check_len(len as u64)?;
+        let short_of_memory =
+            |_| Error::io("buffer a record for", &self.path, std::io::ErrorKind::OutOfMemory.into());
+        let (start, room) = (self.buffer.len(), RECORD_HEADER_LEN + len + RECORD_ALIGN);
+        self.buffer.try_reserve(room).map_err(short_of_memory)?;
+        self.buffer.resize(start + RECORD_HEADER_LEN, 0);
+        write(&mut self.buffer);
+        let measured = wal_record::measure(&[&self.buffer[start + RECORD_HEADER_LEN..]]);
+        let (len, payload_crc) = measured.inspect_err(|_| self.buffer.truncate(start))?;
         let (epoch, synced_upto, prev_chain) = (self.epoch, self.synced.len, self.end.chain);
         let header = RecordHeader { len, epoch, seq, synced_upto, prev_chain, payload_crc };
         let (bytes, chain) = header.encode(self.seed, self.end.len);
-        let short_of_memory =
-            |_| Error::io("buffer a record for", &self.path, std::io::ErrorKind::OutOfMemory.into());
-        self.buffer.try_reserve(header.stride() as usize).map_err(short_of_memory)?;
-        self.buffer.extend_from_slice(&bytes);
-        payload.iter().for_each(|part| self.buffer.extend_from_slice(part));
+        self.buffer[start..start + RECORD_HEADER_LEN].copy_from_slice(&bytes);
         self.buffer.extend_from_slice(wal_record::padding(u64::from(len)));
         self.end = WalEnd { len: self.end.len + header.stride(), chain, ..self.end };
         self.last_seq = Some(seq);

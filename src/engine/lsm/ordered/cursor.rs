@@ -86,6 +86,9 @@ impl FileCursor {
     }
 }
 
+/// Entries walked while the memtable's writer waits.
+const RUN_MAX: usize = 256;
+
 /// A place in a memtable.
 #[derive(Debug)]
 pub(super) struct MemCursor {
@@ -114,24 +117,55 @@ impl MemCursor {
             (true, Some(end)) => From::Key(end),
             (true, None) => From::End,
         };
+        memtable.seal(limit)?;
         let (memtable, walk) = (Arc::clone(memtable), memtable.walk(from, reverse));
         let mut cursor = Self { memtable, limit, walk, reverse, found: None, key: Vec::new() };
-        cursor.advance(span)?;
+        cursor.advance(span);
         Ok(cursor.found.is_some().then_some(cursor))
     }
 
     /// Moves to the next entry of the range.
-    pub(super) fn advance(&mut self, span: &Span) -> Result<()> {
-        loop {
-            self.found = self.memtable.step(&mut self.walk, self.limit, &mut self.key)?;
-            if self.found.is_none() || span.contains(&self.key) {
-                return Ok(());
+    pub(super) fn advance(&mut self, span: &Span) {
+        let reading = self.memtable.read();
+        self.found = None;
+        while let Some((chunk, offset)) = reading.step(&mut self.walk, self.limit, &mut self.key) {
+            if span.contains(&self.key) {
+                self.found = Some(Found::new(chunk, offset));
+                return;
             }
             // Downwards, a walk begins at the end of the range, which is not part of it.
             if !(self.reverse && span.end().is_some_and(|end| self.key.as_slice() >= end)) {
-                self.found = None;
-                return Ok(());
+                return;
             }
         }
+    }
+
+    /// Picks the row it is at and those that follow it before the key `bound`, `room` rows at most; moves past them. Nothing else may be at a key before `bound`.
+    pub(super) fn pick_run(
+        &mut self,
+        span: &Span,
+        bound: Option<&[u8]>,
+        room: usize,
+        gather: &mut Gather,
+    ) -> Result<()> {
+        let Some(found) = self.found.take() else { return Ok(()) };
+        if !found.is_deletion() {
+            gather.push_entry(&found.chunk, found.offset)?;
+        }
+        let reading = self.memtable.read();
+        for left in (0..room.min(RUN_MAX)).rev() {
+            let step = reading.step(&mut self.walk, self.limit, &mut self.key);
+            let Some((chunk, offset)) = step.filter(|_| span.contains(&self.key)) else { return Ok(()) };
+            let key = self.key.as_slice();
+            let is_beyond = bound.is_some_and(|bound| if self.reverse { key <= bound } else { key >= bound });
+            if left == 0 || is_beyond {
+                self.found = Some(Found::new(chunk, offset));
+                return Ok(());
+            }
+            if chunk.rows.is_some() {
+                gather.push_entry(chunk, offset)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -50,8 +50,13 @@ impl Ordered {
     /// When a file cannot be read.
     pub fn next_batch(&mut self, rows: usize, mut gather: Gather) -> Result<RecordBatch> {
         while gather.len() < rows && self.find_next() {
+            let room = rows - gather.len();
             if let Some(at) = self.lone_file() {
-                self.pick_run(at, rows - gather.len(), &mut gather)?;
+                self.pick_run(at, room, &mut gather)?;
+                continue;
+            }
+            if let Some(at) = self.lone_memtable() {
+                self.pick_entries(at, room, &mut gather)?;
                 continue;
             }
             let entry = self.pick_entry(&mut gather)?;
@@ -77,6 +82,23 @@ impl Ordered {
         others.into_iter().all(|key| *key != self.key).then_some(at)
     }
 
+    /// The memtable at the key, when nothing else is.
+    fn lone_memtable(&self) -> Option<usize> {
+        let at = self.memtables.iter().position(|cursor| cursor.key == self.key)?;
+        let others = self.memtables[at + 1..].iter().map(|c| &c.key).chain(self.files.iter().map(|c| &c.key));
+        others.into_iter().all(|key| *key != self.key).then_some(at)
+    }
+
+    /// Picks the rows of a memtable that come before those of all others.
+    fn pick_entries(&mut self, at: usize, room: usize, gather: &mut Gather) -> Result<()> {
+        let others = self.memtables.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, c)| &c.key);
+        let others = others.chain(self.files.iter().map(|c| &c.key));
+        let bound = (if self.reverse { others.max() } else { others.min() }).cloned();
+        self.memtables[at].pick_run(&self.span, bound.as_deref(), room, gather)?;
+        self.memtables.retain(|cursor| cursor.found.is_some());
+        Ok(())
+    }
+
     /// Picks the rows of a file that come before those of all others.
     fn pick_run(&mut self, at: usize, room: usize, gather: &mut Gather) -> Result<()> {
         let mut cursor = self.files.swap_remove(at);
@@ -96,10 +118,10 @@ impl Ordered {
             if let (Entry::Absent, Some(found)) = (&newest, &cursor.found) {
                 newest = if found.is_deletion() { Entry::Deleted(found.seq) } else { Entry::Picked };
                 if let Entry::Picked = newest {
-                    gather.push_entry(found)?;
+                    gather.push_entry(&found.chunk, found.offset)?;
                 }
             }
-            cursor.advance(&self.span)?;
+            cursor.advance(&self.span);
         }
         self.memtables.retain(|cursor| cursor.found.is_some());
         Ok(newest)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lancedb
+import lancedb.index
 import numpy as np
 import pyarrow as pa
 import tantivy
@@ -91,7 +92,8 @@ def _tantivy(path: Path, texts: list[str]) -> tuple[Search, float]:
 
 def _hybrid(db: trilith.Database, base: Path, data: pa.Table, queries: list[tuple[str, np.ndarray]]) -> Pair:
     table = lancedb.connect(base / "lance").create_table("t", data)
-    table.create_fts_index("body", stem=False, remove_stop_words=False, with_position=False)
+    words = lancedb.index.FTS(stem=False, remove_stop_words=False, with_position=False)
+    table.create_index("body", config=words)
 
     def theirs() -> list[Any]:
         search = table.search(query_type="hybrid", vector_column_name="embedding", fts_columns="body")

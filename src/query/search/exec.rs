@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Statistics;
-use datafusion::common::runtime::JoinSet;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{
@@ -31,6 +30,7 @@ use super::coded::Coded;
 use super::knn::{KnnSearch, Query};
 use super::nearest::Nearest;
 use super::rows::Work;
+use super::tasks::on_all;
 
 /// Finds the `k` nearest rows.
 #[derive(Clone, Debug)]
@@ -83,18 +83,13 @@ pub(super) async fn nearest_rows(
     let compared = counter("rows_compared");
     let coded = query.as_ref().and_then(|query| Coded::new(query, k, recall, counter));
     let query = Arc::new((query, coded));
-    let mut tasks = JoinSet::new();
     let task = || {
         let (search, query) = (Arc::clone(search), Arc::clone(&query));
         search_units(search, query, Arc::clone(work), k, compared.clone())
     };
-    for _ in 1..search.rows.scan.partitions_len() {
-        tasks.spawn(task());
-    }
-    // This task is one of them: it would only wait.
-    let mut nearest = task().await?;
-    while let Some(found) = tasks.join_next().await {
-        nearest.merge(found.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
+    let mut nearest = Nearest::new(k);
+    for found in on_all(search.rows.scan.partitions_len(), task).await? {
+        nearest.merge(found);
     }
     Ok(nearest)
 }

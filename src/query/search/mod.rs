@@ -24,6 +24,7 @@ mod recognise;
 mod rows;
 mod sparse;
 mod tables;
+mod tasks;
 mod text;
 
 #[cfg(test)]

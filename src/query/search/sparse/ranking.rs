@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Float64Array};
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::runtime::JoinSet;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use trilith_udfs::kernels::{SparseQuery, TopK};
 
 use super::search::BlockSearch;
 use crate::query::search::ranked::Ranking;
 use crate::query::search::rows::{SearchedRows, Work};
+use crate::query::search::tasks::on_all;
 
 /// What is looked for, and where.
 #[derive(Debug)]
@@ -43,14 +43,9 @@ impl Ranking for SparseRanking {
         let (rows, work) = (Arc::clone(rows), Arc::clone(work));
         let tasks_len = rows.scan.partitions_len();
         let search = Arc::new(BlockSearch::new(rows, work, self.column, self.query.clone(), k));
-        let mut tasks = JoinSet::new();
-        for _ in 1..tasks_len {
-            tasks.spawn(search_parts(Arc::clone(&search), compared.clone()));
-        }
-        // This task is one of them: it would only wait.
-        let mut best = search_parts(search, compared).await?;
-        while let Some(found) = tasks.join_next().await {
-            best.merge(found.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
+        let mut best = TopK::new(k);
+        for found in on_all(tasks_len, || search_parts(Arc::clone(&search), compared.clone())).await? {
+            best.merge(found);
         }
         let best = best.into_sorted();
         let scores = Float64Array::from_iter_values(best.iter().map(|row| -row.distance));

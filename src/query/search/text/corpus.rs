@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::buffer::Buffer;
-use datafusion::common::runtime::JoinSet;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use tantivy::Term;
 use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::Field;
@@ -21,6 +20,7 @@ use super::texts::Texts;
 use super::words::{Words, WordsBuilder};
 use crate::error::external;
 use crate::query::scan::ScanPlan;
+use crate::query::search::tasks::on_all;
 
 /// What is indexed, and how.
 #[derive(Clone, Debug)]
@@ -100,16 +100,9 @@ impl Corpus {
     /// When a file cannot be read.
     pub(super) async fn open(scan: &Arc<ScanPlan>, output: usize, source: &TextSource) -> Result<Self> {
         let next = Arc::new(AtomicUsize::new(0));
-        let mut tasks = JoinSet::new();
         let task = || open_parts(Arc::clone(scan), output, source.clone(), Arc::clone(&next));
-        for _ in 1..scan.partitions_len() {
-            tasks.spawn(task());
-        }
-        // This task is one of them: it would only wait.
-        let mut all = task().await?;
-        while let Some(opened) = tasks.join_next().await {
-            all.extend(opened.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
-        }
+        let mut all: Vec<Indexed> =
+            on_all(scan.partitions_len(), task).await?.into_iter().flatten().collect();
         all.sort_by_key(|indexed| (indexed.part, indexed.first));
         Ok(Self(all))
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Float64Array};
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::runtime::JoinSet;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use trilith_udfs::kernels::{Neighbor, TopK};
 
@@ -15,6 +14,7 @@ use super::query::TextQuery;
 use super::search::CorpusSearch;
 use crate::query::search::ranked::Ranking;
 use crate::query::search::rows::{SearchedRows, Work};
+use crate::query::search::tasks::on_all;
 
 /// What is looked for, and where.
 #[derive(Debug)]
@@ -65,15 +65,10 @@ impl Wording {
         let scored = MetricBuilder::new(metrics).global_counter("rows_scored");
         let corpus = Corpus::open(&rows.scan, self.column, &self.source).await?;
         let search = Arc::new(CorpusSearch::new(corpus, &self.query, k)?);
-        let mut tasks = JoinSet::new();
         let task = || search_indexes(Arc::clone(&search), Arc::clone(rows), Arc::clone(work), scored.clone());
-        for _ in 1..rows.scan.partitions_len() {
-            tasks.spawn(task());
-        }
-        // This task is one of them: it would only wait.
-        let mut best = task().await?;
-        while let Some(found) = tasks.join_next().await {
-            best.merge(found.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
+        let mut best = TopK::new(k);
+        for found in on_all(rows.scan.partitions_len(), task).await? {
+            best.merge(found);
         }
         Ok(best.into_sorted())
     }

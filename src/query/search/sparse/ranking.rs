@@ -9,7 +9,7 @@ use datafusion::error::Result;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use trilith_udfs::kernels::{SparseQuery, TopK};
 
-use super::search::BlockSearch;
+use super::search::SparseScan;
 use crate::query::search::ranked::Ranking;
 use crate::query::search::rows::{SearchedRows, Work};
 use crate::query::search::tasks::on_all;
@@ -42,7 +42,7 @@ impl Ranking for SparseRanking {
         let compared = MetricBuilder::new(metrics).global_counter("rows_compared");
         let (rows, work) = (Arc::clone(rows), Arc::clone(work));
         let tasks_len = rows.scan.partitions_len();
-        let search = Arc::new(BlockSearch::new(rows, work, self.column, self.query.clone(), k));
+        let search = Arc::new(SparseScan::new(rows, work, self.column, self.query.clone(), k));
         let mut best = TopK::new(k);
         for found in on_all(tasks_len, || search_parts(Arc::clone(&search), compared.clone())).await? {
             best.merge(found);
@@ -54,7 +54,7 @@ impl Ranking for SparseRanking {
 }
 
 /// One task: searches parts until none is left, letting others run in between.
-async fn search_parts(search: Arc<BlockSearch>, compared: Count) -> Result<TopK> {
+async fn search_parts(search: Arc<SparseScan>, compared: Count) -> Result<TopK> {
     let mut best = TopK::new(search.k());
     while let Some(count) = search.search_next(&mut best) {
         compared.add(count?);

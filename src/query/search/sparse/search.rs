@@ -1,7 +1,7 @@
 //! The best rows for one sparse query.
 //!
-//! Blocks of rows are compared from the highest bound down until a bound is no better than the `k` best rows, so nothing that could
-//! be among them is left out. A memtable has no bounds, nor has anything with negative numbers: all of that is compared.
+//! Rows are compared from the highest bound down until a bound is no better than the `k` best, so nothing that could be among them
+//! is left out. A memtable has no bounds, nor has anything with negative numbers: all of that is compared.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use datafusion::error::Result;
 use trilith_udfs::kernels::{SparseQuery, TopK};
 use trilith_udfs::sparse::SparseRows;
 
-use super::blocks::{BLOCK, BlockMaxima, Bounding};
+use super::postings::{Bounding, Postings};
 use crate::query::scan::Unit;
 use crate::query::search::rows::{SearchedRows, Work, row_number};
 use crate::query::types::is_sparse;
 
-/// Blocks are put in order so many at a time: most are never needed.
+/// Rows are put in order so many at a time: most are never needed.
 const SORTED_AT_ONCE: usize = 256;
 
 /// One search under way, shared by its tasks.
-pub(super) struct BlockSearch {
+pub(super) struct SparseScan {
     rows: Arc<SearchedRows>,
     work: Arc<Work>,
     column: usize,
@@ -49,7 +49,7 @@ fn vectors(rows: &SearchedRows, column: usize, values: &ArrayRef) -> Result<Spar
     }
 }
 
-impl BlockSearch {
+impl SparseScan {
     pub(super) fn new(
         rows: Arc<SearchedRows>,
         work: Arc<Work>,
@@ -77,23 +77,20 @@ impl BlockSearch {
         if units.is_empty() {
             return Ok(0);
         }
-        let maxima = self.rows.scan.derived(part, self.column, &Bounding)?;
-        match maxima.and_then(|maxima: Arc<BlockMaxima>| maxima.bounds(&self.query)) {
-            Some(bounds) => self.search_blocks(&mut units, &bounds, best),
+        let postings = self.rows.scan.derived(part, self.column, &Bounding)?;
+        match postings.and_then(|postings: Arc<Postings>| postings.bounds(&self.query)) {
+            Some(bounds) => self.search_bounded(&mut units, &bounds, best),
             None => units
                 .iter_mut()
                 .try_fold(0, |compared, unit| Ok(compared + self.compare(unit, unit.rows.clone(), best)?)),
         }
     }
 
-    fn search_blocks(&self, units: &mut [Placed], bounds: &[f32], best: &mut TopK) -> Result<usize> {
-        let mut blocks: Vec<(f32, u32)> = (0..)
-            .zip(bounds)
-            .filter(|(_, bound)| **bound > 0.0)
-            .map(|(block, bound)| (*bound, block))
-            .collect();
-        let higher = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        let (mut compared, mut left) = (0, &mut blocks[..]);
+    fn search_bounded(&self, units: &mut [Placed], bounds: &[f32], best: &mut TopK) -> Result<usize> {
+        let bounded = (0..).zip(bounds).filter(|(_, bound)| **bound > 0.0);
+        let mut rows: Vec<(f32, u64)> = bounded.map(|(row, bound)| (*bound, row)).collect();
+        let higher = |a: &(f32, u64), b: &(f32, u64)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let (mut compared, mut left) = (0, &mut rows[..]);
         while !left.is_empty() {
             let some = SORTED_AT_ONCE.min(left.len());
             if some < left.len() {
@@ -101,26 +98,16 @@ impl BlockSearch {
             }
             let (first, rest) = left.split_at_mut(some);
             first.sort_unstable_by(higher);
-            for (bound, block) in first {
+            for (bound, row) in first {
                 if f64::from(*bound) < self.threshold(best) {
                     return Ok(compared);
                 }
-                compared += self.compare_block(units, *block, best)?;
+                let at = units.partition_point(|unit| unit.rows.end <= *row);
+                if let Some(unit) = units.get_mut(at).filter(|unit| unit.rows.contains(row)) {
+                    compared += self.compare(unit, *row..*row + 1, best)?;
+                }
             }
             left = rest;
-        }
-        Ok(compared)
-    }
-
-    fn compare_block(&self, units: &mut [Placed], block: u32, best: &mut TopK) -> Result<usize> {
-        let start = u64::from(block) * BLOCK as u64;
-        let rows = start..start + BLOCK as u64;
-        let first = units.partition_point(|unit| unit.rows.end <= rows.start);
-        let within = units[first..].iter_mut().take_while(|unit| unit.rows.start < rows.end);
-        let mut compared = 0;
-        for unit in within {
-            let common = unit.rows.start.max(rows.start)..unit.rows.end.min(rows.end);
-            compared += self.compare(unit, common, best)?;
         }
         Ok(compared)
     }

@@ -1,13 +1,15 @@
-//! The greatest value that each index has in each block of rows: what bounds the score of a block.
+//! Which rows have an index, and no less than their value there: what bounds the score of each row.
 //!
-//! The geometry is that of block-max pruning (Mallia, Suel and Tonellotto, SIGIR 2024). Values are kept in eight bits, rounded up,
-//! so a bound holds; the rows themselves are the table's. A file with a negative value has no bounds, and all of it is compared.
+//! An inverted index walked term by term: a query touches the rows that share an index with it and nothing else. Values are kept in
+//! eight bits, rounded up, so a bound holds; the rows themselves are the table's. A file with a negative value has no bounds, and
+//! all of it is compared. Measured against greatest values of blocks of 32 rows (Mallia, Suel and Tonellotto, SIGIR 2024), which
+//! take less room and rule out nothing unless like rows lie together.
 //!
 //! ```text
-//! blocks u64 | terms u64 | entries u64 | has negative values u64 | zeros up to 64 |
-//! index u32 * terms | step f32 * terms | end of its entries u64 * terms | block u32 * entries | value u8 * entries
+//! rows u64 | terms u64 | entries u64 | has negative values u64 | zeros up to 64 |
+//! index u32 * terms | step f32 * terms | end of its entries u64 * terms | row u32 * entries | value u8 * entries
 //! ```
-//! Each part starts at a multiple of 64 bytes. Indices ascend, and so do the blocks of each.
+//! Each part starts at a multiple of 64 bytes. Indices ascend, and so do the rows of each.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,18 +20,16 @@ use trilith_engine::{Derivation, Error, Result};
 use trilith_udfs::kernels::SparseQuery;
 use trilith_udfs::sparse::SparseRows;
 
-/// Rows of a block.
-pub(super) const BLOCK: usize = 32;
 /// What rounding may take from a bound that is summed in 32 bits.
 const SLACK: f32 = 1.0 + 1e-4;
 const ALIGNMENT: usize = 64;
 const HEADER: usize = 64;
 const CODES: f32 = 255.0;
 
-/// Bounds of the blocks of one file.
+/// The postings of one file.
 #[derive(Debug)]
-pub(super) struct BlockMaxima {
-    blocks: usize,
+pub(super) struct Postings {
+    rows: usize,
     has_negative: bool,
     terms: ScalarBuffer<u32>,
     steps: ScalarBuffer<f32>,
@@ -38,19 +38,19 @@ pub(super) struct BlockMaxima {
     values: ScalarBuffer<u8>,
 }
 
-impl BlockMaxima {
-    /// For each block no less than the greatest score of its rows; `None` when nothing is known of it.
+impl Postings {
+    /// For each row no less than its score, 0 for one that shares no index; `None` when nothing is known of them.
     pub(super) fn bounds(&self, query: &SparseQuery) -> Option<Vec<f32>> {
         if self.has_negative || query.weights().iter().any(|(_, weight)| *weight < 0.0) {
             return None;
         }
-        let mut bounds = vec![0.0_f32; self.blocks];
+        let mut bounds = vec![0.0_f32; self.rows];
         for (index, weight) in query.weights() {
             let Ok(term) = self.terms.binary_search(index) else { continue };
             let (entries, step) = (self.entries(term), self.steps[term] * weight * SLACK);
-            for (block, value) in self.places[entries.clone()].iter().zip(&self.values[entries]) {
-                // Where there is anything at all, the bound is above nothing.
-                bounds[*block as usize] += step * f32::from(*value) + f32::MIN_POSITIVE;
+            for (row, value) in self.places[entries.clone()].iter().zip(&self.values[entries]) {
+                // A row that has the index at all has a bound above 0.
+                bounds[*row as usize] += step * f32::from(*value) + f32::MIN_POSITIVE;
             }
         }
         Some(bounds)
@@ -67,14 +67,14 @@ impl BlockMaxima {
 pub(super) struct Bounding;
 
 impl Derivation for Bounding {
-    type Opened = BlockMaxima;
+    type Opened = Postings;
 
     fn kind(&self) -> &'static str {
         "sparse"
     }
 
     fn description(&self) -> String {
-        format!("greatest values in blocks of {BLOCK} sparse vectors, version 1")
+        "bounds of sparse vectors, version 1".to_owned()
     }
 
     fn make(&self, rows: &mut dyn Iterator<Item = Result<ArrayRef>>) -> Result<Vec<u8>> {
@@ -85,12 +85,12 @@ impl Derivation for Bounding {
         Ok(builder.finish())
     }
 
-    fn open(&self, bytes: Buffer) -> Result<BlockMaxima> {
+    fn open(&self, bytes: Buffer) -> Result<Postings> {
         let layout = Layout::read(&bytes).filter(|layout| layout.end == bytes.len());
         let layout =
             layout.ok_or_else(|| Error::Internal("bounds of another length than they say".into()))?;
-        let opened = BlockMaxima {
-            blocks: layout.counts[0],
+        let opened = Postings {
+            rows: layout.counts[0],
             has_negative: layout.counts[3] != 0,
             terms: ScalarBuffer::new(bytes.clone(), layout.terms / 4, layout.counts[1]),
             steps: ScalarBuffer::new(bytes.clone(), layout.steps / 4, layout.counts[1]),
@@ -105,18 +105,18 @@ impl Derivation for Bounding {
     }
 }
 
-impl BlockMaxima {
+impl Postings {
     fn is_sound(&self) -> bool {
         let entries = self.places.len() as u64;
         self.ends.is_sorted()
             && self.ends.last().is_none_or(|end| *end == entries)
-            && self.places.iter().all(|block| (*block as usize) < self.blocks)
+            && self.places.iter().all(|row| (*row as usize) < self.rows)
     }
 }
 
 /// Where each part lies.
 struct Layout {
-    /// Blocks, terms, entries, and whether there are negative values.
+    /// Rows, terms, entries, and whether there are negative values.
     counts: [usize; 4],
     terms: usize,
     steps: usize,
@@ -150,16 +150,15 @@ impl Layout {
     }
 }
 
-/// Blocks in order, and the greatest value in each.
-type Maxima = Vec<(u32, f32)>;
+/// Rows in order, and the value of each.
+type Entries = Vec<(u32, f32)>;
 
-/// Gathers the greatest values, row by row.
+/// Gathers the entries of each index, row by row.
 #[derive(Default)]
 struct Builder {
-    rows: usize,
+    rows: u32,
     has_negative: bool,
-    /// Of each index.
-    terms: HashMap<u32, Maxima>,
+    terms: HashMap<u32, Entries>,
 }
 
 impl Builder {
@@ -167,46 +166,42 @@ impl Builder {
         let rows = SparseRows::new("index of sparse vectors", values)
             .map_err(|error| Error::Internal(error.to_string()))?;
         for row in 0..values.len() {
-            let block = (self.rows / BLOCK) as u32;
-            self.rows += 1;
             let (indices, values) = rows.get(row).unwrap_or_default();
             for (index, value) in indices.iter().zip(values) {
                 self.has_negative |= *value < 0.0;
-                let blocks = self.terms.entry(*index).or_default();
-                match blocks.last_mut() {
-                    Some((last, greatest)) if *last == block => *greatest = greatest.max(*value),
-                    _ => blocks.push((block, value.max(0.0))),
-                }
+                self.terms.entry(*index).or_default().push((self.rows, value.max(0.0)));
             }
+            self.rows += 1;
         }
         Ok(())
     }
 
     fn finish(self) -> Vec<u8> {
-        let mut terms: Vec<(u32, Maxima)> = self.terms.into_iter().collect();
+        let mut terms: Vec<(u32, Entries)> = self.terms.into_iter().collect();
         terms.sort_unstable_by_key(|(index, _)| *index);
-        let entries = terms.iter().map(|(_, blocks)| blocks.len()).sum();
-        let counts = [self.rows.div_ceil(BLOCK), terms.len(), entries, usize::from(self.has_negative)];
+        let entries = terms.iter().map(|(_, entries)| entries.len()).sum();
+        let counts = [self.rows as usize, terms.len(), entries, usize::from(self.has_negative)];
         let Some(layout) = Layout::of(counts) else { return vec![] };
         let mut bytes = Vec::with_capacity(layout.end);
         counts.iter().for_each(|count| bytes.extend((*count as u64).to_le_bytes()));
         bytes.resize(layout.terms, 0);
         terms.iter().for_each(|(index, _)| bytes.extend(index.to_le_bytes()));
         bytes.resize(layout.steps, 0);
-        let steps: Vec<f32> = terms.iter().map(|(_, blocks)| step(blocks)).collect();
+        let steps: Vec<f32> = terms.iter().map(|(_, entries)| step(entries)).collect();
         steps.iter().for_each(|step| bytes.extend(step.to_le_bytes()));
         bytes.resize(layout.ends, 0);
         let mut end = 0;
-        for (_, blocks) in &terms {
-            end += blocks.len() as u64;
+        for (_, entries) in &terms {
+            end += entries.len() as u64;
             bytes.extend(end.to_le_bytes());
         }
         bytes.resize(layout.places, 0);
-        let all = || terms.iter().flat_map(|(_, blocks)| blocks);
-        all().for_each(|(block, _)| bytes.extend(block.to_le_bytes()));
+        for (row, _) in terms.iter().flat_map(|(_, entries)| entries) {
+            bytes.extend(row.to_le_bytes());
+        }
         bytes.resize(layout.values, 0);
-        for ((_, blocks), step) in terms.iter().zip(steps) {
-            bytes.extend(blocks.iter().map(|(_, value)| code(*value, step)));
+        for ((_, entries), step) in terms.iter().zip(steps) {
+            bytes.extend(entries.iter().map(|(_, value)| code(*value, step)));
         }
         bytes.resize(layout.end, 0);
         bytes
@@ -214,8 +209,8 @@ impl Builder {
 }
 
 /// What one code stands for: the greatest value is the greatest code.
-fn step(blocks: &[(u32, f32)]) -> f32 {
-    blocks.iter().fold(0.0_f32, |greatest, (_, value)| greatest.max(*value)) / CODES
+fn step(entries: &[(u32, f32)]) -> f32 {
+    entries.iter().fold(0.0_f32, |greatest, (_, value)| greatest.max(*value)) / CODES
 }
 
 /// The least code that stands for no less than the value; a step that is too small for that is nothing.

@@ -82,7 +82,6 @@ def _tantivy(path: Path, texts: list[str]) -> tuple[Search, float]:
         index.reload()
 
     built, searcher = seconds(build), index.searcher()
-    searcher = index.searcher()
 
     def search(query: str) -> list[float]:
         return [score for score, _ in searcher.search(index.parse_query(query, ["body"]), K, count=False).hits]

@@ -49,6 +49,11 @@ impl CorpusSearch {
         Ok(Self { corpus, weight, k, next: AtomicUsize::new(0), reached })
     }
 
+    /// Number of rows wanted.
+    pub(super) fn k(&self) -> usize {
+        self.k
+    }
+
     /// Offers the rows of the next index that nobody took; `None` when there is none. Returns how many were scored.
     pub(super) fn search_next(
         &self,
@@ -139,12 +144,5 @@ impl Visitor<'_> {
             return worst;
         }
         f32::MIN
-    }
-}
-
-impl CorpusSearch {
-    /// Number of rows wanted.
-    pub(super) fn k(&self) -> usize {
-        self.k
     }
 }

@@ -53,11 +53,6 @@ pub(crate) fn invalid(message: impl AsRef<str>) -> PyErr {
     raise("Invalid", message.as_ref())
 }
 
-/// `trilith.NotFound` with this message.
-pub(crate) fn not_found(message: impl AsRef<str>) -> PyErr {
-    raise("NotFound", message.as_ref())
-}
-
 /// `error` with `to` where its message says `from`: a table that is made under a passing name.
 pub(crate) fn renamed(error: PyErr, from: &str, to: &str) -> PyErr {
     Python::attach(|py| {

@@ -29,7 +29,6 @@ mod table;
 mod table_create;
 mod table_key;
 mod table_search;
-mod table_words;
 mod table_write;
 mod transaction;
 mod values;

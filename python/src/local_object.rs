@@ -32,7 +32,7 @@ const IN_MEMORY: [&str; 3] = ["nbytes", "estimated_size", "memory_usage"];
 /// `object` as a table.
 pub(crate) fn provider(object: &Bound<'_, PyAny>) -> PyResult<Arc<dyn TableProvider>> {
     if let Ok(query) = object.cast::<Query>() {
-        return Ok(query.get().as_view());
+        return query.get().as_view();
     }
     for attribute in IN_MEMORY {
         if object.hasattr(attribute)? {

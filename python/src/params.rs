@@ -36,8 +36,8 @@ pub(crate) fn params(params: &Bound<'_, PyAny>) -> PyResult<ParamValues> {
     Ok(ParamValues::from(values.collect::<PyResult<Vec<_>>>()?))
 }
 
-/// One value: a numpy or Arrow array of one dimension is a vector, one of two a list of vectors.
-fn scalar(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
+/// One value, called `name` in messages: a numpy or Arrow array of one dimension is a vector, one of two a list of vectors.
+pub(crate) fn scalar(name: &str, value: &Bound<'_, PyAny>) -> PyResult<ScalarValue> {
     let is_array = value.hasattr("ndim")? && matches!(value.getattr("ndim")?.extract::<usize>()?, 1 | 2);
     if is_array || value.hasattr("__arrow_c_array__")? || value.get_type().name()? == "array" {
         return vector(name, value);

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use datafusion::dataframe::DataFrame;
 use futures::StreamExt;
 use pyo3::prelude::*;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
-use trilith::Database;
+use trilith::{Answer, Database};
 
 use crate::error::{from_arrow, from_database, from_engine, from_query};
 use crate::wait::wait;
@@ -39,12 +38,12 @@ struct Inbox {
 }
 
 impl Running {
-    /// Starts `frame` on the database's runtime.
-    pub(crate) fn start(database: &Database, frame: DataFrame) -> PyResult<Self> {
-        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+    /// Starts `answer` on the database's runtime.
+    pub(crate) fn start(database: &Database, answer: Answer) -> PyResult<Self> {
+        let schema = answer.schema();
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         let runtime = database.runtime().map_err(from_database)?;
-        let task = runtime.spawn(produce(frame, schema.clone(), sender)).abort_handle();
+        let task = runtime.spawn(produce(answer, schema.clone(), sender)).abort_handle();
         let inbox = Arc::new(Mutex::new(Inbox { receiver, ended: false }));
         Ok(Self { database: database.clone(), schema, inbox, task })
     }
@@ -76,10 +75,10 @@ impl Inbox {
     }
 }
 
-async fn produce(frame: DataFrame, schema: SchemaRef, sender: Sender<Message>) {
-    let mut stream = match frame.execute_stream().await {
+async fn produce(answer: Answer, schema: SchemaRef, sender: Sender<Message>) {
+    let mut stream = match answer.stream().await {
         Ok(stream) => stream,
-        Err(error) => return drop(sender.send(Some(Err(from_query(error)))).await),
+        Err(error) => return drop(sender.send(Some(Err(from_database(error)))).await),
     };
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(from_query).and_then(|batch| labelled(batch, &schema));

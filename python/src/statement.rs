@@ -141,11 +141,6 @@ pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// `text` as a SQL text.
-pub(crate) fn quote_text(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// A table's name in SQL.
 pub(crate) fn quote_table(name: &TableName) -> String {
     format!("{}.{}", quote(&name.schema), quote(&name.table))

@@ -10,16 +10,13 @@ use trilith::engine::{TableName, TableView, WriteMode};
 use crate::arrow_schema::ArrowSchema;
 use crate::error::{from_database, from_engine};
 use crate::exported::exported_schema;
-use crate::params::vector_object;
 use crate::query::Query;
 use crate::statement::{Clauses, Statement};
 use crate::table_key::{key_arrays, keys_arrays};
-use crate::table_search::{Search, search_text};
-use crate::table_words::{
-    HybridSearch, SparseSearch, TextSearch, hybrid_search_text, sparse_search_text, text_search_text,
-};
+use crate::table_search::search;
 use crate::table_write;
 use crate::values::dict;
+use crate::wait::wait;
 
 /// One table of a database.
 #[pyclass(frozen, module = "trilith._native")]
@@ -179,39 +176,26 @@ impl Table {
         py.detach(|| self.database.version()).map_err(from_database)
     }
 
-    /// The `k` rows nearest to `vector`.
-    fn search(&self, py: Python<'_>, vector: &Bound<'_, PyAny>, request: Search) -> PyResult<Query> {
-        let view = self.view()?;
-        let text = search_text(view.def(), &request)?;
-        let params = PyList::new(py, [vector_object(vector)?])?;
-        self.statement(text, &params)?.query(py)
-    }
-
-    /// The `k` rows that fit words best.
-    fn text_search(&self, py: Python<'_>, words: &str, request: TextSearch) -> PyResult<Query> {
-        let text = text_search_text(self.view()?.def(), &request)?;
-        let params = PyList::new(py, [words])?;
-        self.statement(text, &params)?.query(py)
-    }
-
-    /// The `k` rows whose product with a sparse vector, as a text, is greatest.
-    fn sparse_search(&self, py: Python<'_>, vector: &str, request: SparseSearch) -> PyResult<Query> {
-        let text = sparse_search_text(self.view()?.def(), &request)?;
-        let params = PyList::new(py, [vector])?;
-        self.statement(text, &params)?.query(py)
-    }
-
-    /// The `k` rows that rank best by words and by distance.
-    fn hybrid_search(
+    /// The rows that a search function finds, with arguments by name.
+    fn search(
         &self,
         py: Python<'_>,
-        words: &str,
-        vector: &Bound<'_, PyAny>,
-        request: HybridSearch,
+        function: &str,
+        arguments: &Bound<'_, PyDict>,
+        condition: Option<&str>,
     ) -> PyResult<Query> {
-        let text = hybrid_search_text(self.view()?.def(), &request)?;
-        let params = PyList::new(py, [words])?;
-        params.append(vector_object(vector)?)?;
-        self.statement(text, &params)?.query(py)
+        let search = search(&self.name, function, arguments, condition)?;
+        let database = self.database.clone();
+        let answer = match database.search_at_once(&search).map_err(from_database)? {
+            Some(answer) => answer,
+            None => {
+                wait(
+                    py,
+                    &self.database,
+                    async move { database.search(&search).await.map_err(from_database) },
+                )?
+            }
+        };
+        Ok(Query::new(self.database.clone(), answer))
     }
 }

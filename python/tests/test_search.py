@@ -55,13 +55,13 @@ def test_paths_of_documents_are_text(tmp_path: Path) -> None:
 
 
 def test_wrong_calls_say_what_to_do(pages: trilith.Table) -> None:
-    with pytest.raises(trilith.Invalid, match="several text columns"):
+    with pytest.raises(trilith.Invalid, match="several columns of text"):
         pages.text_search("tea")
     with pytest.raises(trilith.TrilithError, match="klingon"):
         pages.text_search("tea", "body", language="klingon").fetchall()
     with pytest.raises(trilith.TrilithError, match="only what must not be there"):
         pages.text_search("-tea", "body").fetchall()
-    with pytest.raises(trilith.NotFound, match="no SPARSEVEC column"):
+    with pytest.raises(trilith.NotFound, match="of sparse vectors in table pages"):
         pages.sparse_search({1: 1.0})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from trilith._native import Table as NativeTable
-from trilith.errors import Invalid
 from trilith.query import Query
 
 
@@ -25,7 +24,7 @@ class Searches:
     ) -> Query:
         """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
 
-        For several vectors, return the rows nearest to each, in their order, and its place as a column ``_query``.
+        Rows without a vector are never found. For several vectors, return the rows nearest to each, in their order, and its place as a column ``_query``.
 
         Args:
             vector: shape ``(d,)`` or ``(n, d)``: a numpy or Arrow array, or a list of numbers or of such lists.
@@ -34,19 +33,10 @@ class Searches:
             where: a SQL condition that every returned row fulfils; it is applied before the nearest are chosen.
             metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
             recall: the share of the nearest that is enough, from 0.5 up: ``0.98`` reads an eighth of what an exact
-                search reads and leaves out rows without a vector. ``None`` or 1 finds them all.
+                search reads. ``None`` or 1 finds them all.
         """
-        if k < 0:
-            raise Invalid(f"k {k}: the most rows to return cannot be negative")
-        request = {
-            "column": column,
-            "k": k,
-            "where": where,
-            "metric": metric,
-            "recall": recall,
-            "many": _is_matrix(vector),
-        }
-        return Query(self._native.search(vector, request))
+        arguments = {"query": vector, "column": column, "k": k, "metric": metric, "recall": recall}
+        return Query(self._native.search("vector_search", arguments, where))
 
     def text_search(
         self,
@@ -77,8 +67,8 @@ class Searches:
         >>> t.text_search("teas").fetchall()[0][:2]
         (1, 'Green tea')
         """
-        request = {"column": column, "k": k, "where": where, "language": language, "operator": operator}
-        return Query(self._native.text_search(words, request))
+        arguments = {"query": words, "column": column, "k": k, "language": language, "operator": operator}
+        return Query(self._native.search("text_search", arguments, where))
 
     def sparse_search(
         self,
@@ -105,7 +95,8 @@ class Searches:
         >>> [(row[0], row[-1]) for row in t.sparse_search({7: 2.0}).fetchall()]
         [(1, 3.0)]
         """
-        return Query(self._native.sparse_search(_sparse_text(vector), {"column": column, "k": k, "where": where}))
+        arguments = {"query": _sparse_text(vector), "column": column, "k": k}
+        return Query(self._native.search("sparse_search", arguments, where))
 
     def hybrid_search(
         self,
@@ -144,11 +135,12 @@ class Searches:
             text_weight: what the ranking by words counts.
             vector_weight: what the ranking by distance counts.
         """
-        request = {
+        arguments = {
+            "words": words,
+            "vector": vector,
             "text_column": text_column,
             "vector_column": vector_column,
             "k": k,
-            "where": where,
             "metric": metric,
             "recall": recall,
             "language": language,
@@ -157,7 +149,7 @@ class Searches:
             "text_weight": text_weight,
             "vector_weight": vector_weight,
         }
-        return Query(self._native.hybrid_search(words, vector, request))
+        return Query(self._native.search("hybrid_search", arguments, where))
 
 
 def _sparse_text(vector: Any) -> str:
@@ -171,9 +163,3 @@ def _sparse_text(vector: Any) -> str:
     else:
         pairs = zip(vector.indices, vector.data, strict=True)
     return "{" + ", ".join(f"{int(index)}:{float(value)!r}" for index, value in pairs) + "}"
-
-
-def _is_matrix(vector: Any) -> bool:
-    if isinstance(vector, list | tuple):
-        return bool(vector) and isinstance(vector[0], list | tuple)
-    return getattr(vector, "ndim", 1) == 2

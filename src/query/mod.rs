@@ -1,9 +1,11 @@
 //! SQL over snapshots: catalog, scans, writes and the statements DataFusion leaves to us.
 //!
-//! Reading order: `session` and `connection` (what a statement works with), `statements` (what each one does),
+//! Reading order: `session` and `connection` (what a statement works with), `answer` (what it
+//! answers with), `statements` (what each one does),
 //! `table` and `scan` (how rows are read), `search` and `rules` (the nearest of them), `write` (how
 //! they are changed), `system` (what the database says of itself). Invariant: one statement reads one snapshot.
 
+pub mod answer;
 pub mod catalog;
 pub mod connection;
 pub mod limits;

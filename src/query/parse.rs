@@ -113,7 +113,18 @@ pub fn rebuilt(sql: &str) -> Result<SqlStatement> {
     parser.parse_statements()?.pop_front().ok_or_else(|| Error::invalid("SQL text", "it holds no statement"))
 }
 
-/// A single expression.
+/// A condition as a program gives it: one expression, and nothing after it.
+///
+/// # Errors
+/// `Limit` for text that is too long, deep or chained; `Invalid` for text that is no expression.
+pub fn condition(sql: &str) -> Result<ExprWithAlias> {
+    let tokens = merge_operators(&limits::tokenize(sql, dialect())?);
+    let mut parser =
+        DFParserBuilder::new(tokens).with_dialect(dialect()).with_recursion_limit(RECURSION_MAX).build()?;
+    Ok(parser.parse_into_expr()?)
+}
+
+/// A single expression of a definition that was parsed before.
 ///
 /// # Errors
 /// When `sql` is not an expression.

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::catalog::{MemoryCatalogProviderList, TableProvider};
 use datafusion::common::ParamValues;
 use datafusion::common::config::Dialect;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -19,6 +20,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use parking_lot::RwLock;
 
+use super::answer::Answer;
 use super::catalog::{CATALOG, DEFAULT_SCHEMA, TrilithCatalogs};
 use super::connection::Pinned;
 use super::rules;
@@ -32,7 +34,19 @@ use crate::options::Options;
 
 /// Makes session states.
 pub struct Sessions {
-    base: RwLock<SessionState>,
+    base: RwLock<Base>,
+}
+
+/// What the statements of a handle share until a setting changes.
+struct Base {
+    state: Arc<SessionState>,
+    task: Arc<TaskContext>,
+}
+
+impl Base {
+    fn new(state: SessionState) -> Self {
+        Self { task: Arc::new(TaskContext::from(&state)), state: Arc::new(state) }
+    }
 }
 
 impl Sessions {
@@ -54,15 +68,15 @@ impl Sessions {
             .with_physical_optimizer_rules(rules::physical())
             .with_relation_planners(vec![Arc::new(NamedArguments), Arc::new(time::Versions)])
             .build();
-        Ok(Self { base: RwLock::new(base) })
+        Ok(Self { base: RwLock::new(Base::new(base)) })
     }
 
     /// A state over a snapshot, for a call with these parameters.
     #[must_use]
     pub fn state(&self, pinned: &Pinned, locals: LocalTables, params: Option<&ParamValues>) -> SessionState {
-        let mut state = self.base.read().clone();
+        let mut state = self.state_of_none();
         let tables = Tables::new(pinned.clone(), Arc::clone(&locals), params.cloned());
-        for (name, function) in search::functions(&tables) {
+        for (name, function) in search::table_functions(&tables) {
             state.register_udtf(name, function);
         }
         for (name, function) in time::functions(pinned, params) {
@@ -73,12 +87,32 @@ impl Sessions {
         state
     }
 
+    /// The rows of a table under a condition, without a statement; `None` when the condition takes one.
+    ///
+    /// # Errors
+    /// When the condition is no expression.
+    pub fn answer(&self, table: Arc<dyn TableProvider>, condition: Option<&str>) -> Result<Option<Answer>> {
+        let (state, task) = {
+            let base = self.base.read();
+            (Arc::clone(&base.state), Arc::clone(&base.task))
+        };
+        let filters = match condition {
+            Some(condition) => search::conjuncts(&state, condition, &*table)?,
+            None => Some(vec![]),
+        };
+        Ok(filters.map(|filters| Answer::of_table(state, task, (table, filters))))
+    }
+
+    fn state_of_none(&self) -> SessionState {
+        SessionState::clone(&self.base.read().state)
+    }
+
     /// A result that is known already.
     ///
     /// # Errors
     /// Never in practice: a batch has one schema.
     pub fn given(&self, rows: RecordBatch) -> Result<DataFrame> {
-        Ok(SessionContext::new_with_state(self.base.read().clone()).read_batch(rows)?)
+        Ok(SessionContext::new_with_state(self.state_of_none()).read_batch(rows)?)
     }
 
     /// The result of a statement that has none and reads nothing.
@@ -86,32 +120,31 @@ impl Sessions {
     /// # Errors
     /// Never in practice: the plan is empty.
     pub fn nothing(&self) -> Result<DataFrame> {
-        Ok(DataFrame::new(self.base.read().clone(), LogicalPlanBuilder::empty(false).build()?))
+        Ok(DataFrame::new(self.state_of_none(), LogicalPlanBuilder::empty(false).build()?))
     }
 
     /// True when names without quotes are read in lower case.
     pub fn folds_names(&self) -> bool {
-        self.base.read().config_options().sql_parser.enable_ident_normalization
+        self.base.read().state.config_options().sql_parser.enable_ident_normalization
     }
 
     /// True when a table function has this name.
     pub fn has_table_function(&self, name: &str) -> bool {
-        search::SIGNATURES.iter().any(|signature| signature.name == name)
+        search::FUNCTIONS.iter().any(|function| function.signature.name == name)
             || time::NAMES.contains(&name)
-            || self.base.read().table_functions().contains_key(name)
+            || self.base.read().state.table_functions().contains_key(name)
     }
 
     /// Keeps the settings of `state` for later statements.
-    pub fn keep_settings(&self, state: SessionState) {
+    pub fn keep_settings(&self, mut state: SessionState) {
         let mut base = self.base.write();
-        let catalogs = Arc::clone(base.catalog_list());
-        *base = state;
-        base.register_catalog_list(catalogs);
+        state.register_catalog_list(Arc::clone(base.state.catalog_list()));
         // The functions of a call hold its snapshot; every statement registers its own.
-        let searches = search::SIGNATURES.map(|signature| signature.name);
+        let searches = search::FUNCTIONS.each_ref().map(|function| function.signature.name);
         for name in time::NAMES.into_iter().chain(searches) {
-            let _of_the_call = base.deregister_udtf(name);
+            let _of_the_call = state.deregister_udtf(name);
         }
+        *base = Base::new(state);
     }
 }
 

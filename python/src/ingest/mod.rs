@@ -38,13 +38,6 @@ pub(crate) fn vector_field(name: &str, width: i32, nullable: bool) -> Field {
     Field::new(name, DataType::FixedSizeList(item, width), nullable).with_metadata(metadata)
 }
 
-/// True for a column of vectors.
-pub(crate) fn is_vector(field: &Field) -> bool {
-    let floats =
-        matches!(field.data_type(), DataType::FixedSizeList(item, _) if item.data_type().is_floating());
-    floats || field.metadata().contains_key(VECTOR_KEY)
-}
-
 /// `batch` in memory of its own.
 fn owned(batch: &RecordBatch) -> PyResult<RecordBatch> {
     let copy = |array: &arrow::array::ArrayRef| concat(&[array.as_ref(), array.slice(0, 0).as_ref()]);

@@ -1,19 +1,21 @@
 //! What `vector_search(table, column, query, k, metric, recall)` is called with.
 
-use datafusion::common::ParamValues;
+use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
-use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::Metric;
 
 use super::call::{Call, Default, K_DEFAULT, Signature, optional, required};
+use super::columns::VECTORS;
+use super::function::DISTANCE;
+use super::tables::check_free;
 
 /// The function.
 pub(super) static VECTOR_SEARCH: Signature = Signature {
     name: "vector_search",
     arguments: &[
         required("table"),
-        required("column"),
+        optional("column", Default::OnlyColumn),
         required("query"),
         optional("k", Default::Whole(K_DEFAULT)),
         optional("metric", Default::Text(METRIC_DEFAULT)),
@@ -38,15 +40,17 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the arguments of a call.
+    /// Reads the arguments of a call that searches `provider`.
     ///
     /// # Errors
-    /// When one is missing, is no constant, or is of the wrong kind; the message names it.
-    pub(super) fn read(arguments: &[Expr], params: Option<&ParamValues>) -> Result<Self> {
-        let call = Call::read(&VECTOR_SEARCH, arguments, params)?;
+    /// When one is of the wrong kind; the message names it.
+    pub(super) fn read(call: &Call, (table, provider): (&str, &dyn TableProvider)) -> Result<Self> {
+        let column = VECTORS.named_or_only(call, "column", (table, provider))?;
+        VECTORS.check(call, (table, provider), &column)?;
+        check_free(call.signature.name, table, &provider.schema(), &[DISTANCE])?;
         Ok(Self {
-            table: call.text("table")?,
-            column: call.text("column")?,
+            table: table.to_owned(),
+            column,
             query: call.query("query", "a vector such as [0.1, 0.2]")?,
             k: call.count("k")?,
             metric: call.metric("metric")?,

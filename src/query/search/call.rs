@@ -33,6 +33,8 @@ pub(super) enum Default {
     Whole(u32),
     Real(f64),
     Text(&'static str),
+    /// The only column of the table that can be searched so.
+    OnlyColumn,
 }
 
 /// Rows that are found when a call does not say how many.
@@ -74,13 +76,14 @@ impl Default {
             Self::Whole(number) => ScalarValue::from(i64::from(number)),
             Self::Real(number) => ScalarValue::from(number),
             Self::Text(text) => ScalarValue::from(text),
+            Self::OnlyColumn => ScalarValue::Null,
         }
     }
 }
 
 /// The values of one call.
-pub(super) struct Call {
-    signature: &'static Signature,
+pub(crate) struct Call {
+    pub(super) signature: &'static Signature,
     values: Vec<ScalarValue>,
 }
 
@@ -94,7 +97,8 @@ impl Call {
         given: &[Expr],
         params: Option<&ParamValues>,
     ) -> Result<Self> {
-        let needed = signature.arguments.iter().take_while(|argument| argument.default.is_none()).count();
+        let last_needed = signature.arguments.iter().rposition(|argument| argument.default.is_none());
+        let needed = last_needed.map_or(0, |last| last + 1);
         if !(needed..=signature.arguments.len()).contains(&given.len()) {
             let (function, names, example) = (signature.name, signature.names(), signature.example);
             return plan_err!(
@@ -102,12 +106,33 @@ impl Call {
                 given.len()
             );
         }
-        let value = |(at, argument): (usize, &Argument)| match (given.get(at), argument.default) {
-            (Some(given), _) => constant(signature, at, given, params),
-            (None, default) => Ok(default.map_or(ScalarValue::Null, Default::value)),
+        let given = given.iter().enumerate().map(|(at, given)| constant(signature, at, given, params));
+        Ok(Self::with_defaults(signature, given.map(|value| value.map(Some)).collect::<Result<_>>()?))
+    }
+
+    /// A call with arguments by name.
+    ///
+    /// # Errors
+    /// When one is missing or unknown; the message names it.
+    pub(super) fn named(signature: &'static Signature, given: &[(String, ScalarValue)]) -> Result<Self> {
+        let mut values = vec![None; signature.arguments.len()];
+        for (name, value) in given {
+            values[signature.place(name)?] = Some(value.clone());
+        }
+        let missing =
+            |(value, argument): (&Option<_>, &Argument)| value.is_none() && argument.default.is_none();
+        match values.iter().zip(signature.arguments).position(missing) {
+            Some(at) => plan_err!("{}: the {} is missing", signature.name, signature.name_at(at)),
+            None => Ok(Self::with_defaults(signature, values)),
+        }
+    }
+
+    fn with_defaults(signature: &'static Signature, mut given: Vec<Option<ScalarValue>>) -> Self {
+        given.resize(signature.arguments.len(), None);
+        let value = |(given, argument): (Option<_>, &Argument)| {
+            given.unwrap_or_else(|| argument.default.map_or(ScalarValue::Null, Default::value))
         };
-        let values = signature.arguments.iter().enumerate().map(value).collect::<Result<_>>()?;
-        Ok(Self { signature, values })
+        Self { signature, values: given.into_iter().zip(signature.arguments).map(value).collect() }
     }
 
     /// The value of an argument.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Column, DFSchema, plan_err};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
@@ -25,36 +25,46 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use trilith_engine::Error as EngineError;
 use trilith_udfs::kernels::Metric;
 use trilith_udfs::vector::{self, DistanceFunction};
 
-use super::arguments::{Arguments, VECTOR_SEARCH};
+use super::arguments::Arguments;
+use super::call::Call;
 use super::many::{FoundMany, vectors};
 use super::recognise::recognise;
-use super::tables::{Tables, check_free, needed_columns, pushed_down};
-use crate::error::external;
+use super::tables::{Tables, needed_columns, pushed_down};
 use crate::query::table::TrilithTable;
 
 /// Name of the column with the distance.
 pub(super) const DISTANCE: &str = "_distance";
 
-/// The function, over the tables of one call.
-#[derive(Debug)]
-pub(super) struct VectorSearch(pub Tables);
-
-impl TableFunctionImpl for VectorSearch {
-    fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
-        let arguments = Arguments::read(args.exprs(), self.0.params.as_ref())?;
-        match vectors(&arguments.query) {
-            Some(queries) => {
-                let table = self.0.own_table(VECTOR_SEARCH.name, &arguments.table)?;
-                let function = distance_udf(arguments.metric, arguments.recall);
-                Ok(Arc::new(FoundMany::new(table, &arguments, queries, function)?))
-            }
-            None => Ok(Arc::new(Found::new(self.0.table(&arguments.table)?, &arguments)?)),
+/// The rows that a call finds.
+///
+/// # Errors
+/// When the table has no such column, or an argument is of the wrong kind.
+pub(super) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvider>> {
+    let name = call.text("table")?;
+    let table = tables.table(&name)?;
+    let arguments = Arguments::read(call, (&name, &*table))?;
+    match vectors(&arguments.query) {
+        Some(queries) => {
+            let table = tables.own_table(call.signature.name, &name)?;
+            let function = distance_udf(arguments.metric, arguments.recall);
+            Ok(Arc::new(FoundMany::new(table, &arguments, queries, function)?))
         }
+        None => Ok(Arc::new(Found::new(table, &arguments)?)),
     }
+}
+
+/// What the rows of a call are sorted by.
+///
+/// # Errors
+/// When there is no query.
+pub(super) fn order(call: &Call) -> Result<&'static str> {
+    Ok(match vectors(call.value("query")?) {
+        Some(_) => "\"_query\", \"_distance\"",
+        None => "\"_distance\"",
+    })
 }
 
 /// The rows that one call finds.
@@ -68,7 +78,7 @@ struct Found {
 
 impl Found {
     fn new(table: Arc<dyn TableProvider>, arguments: &Arguments) -> Result<Self> {
-        let schema = vector_column(&*table, arguments)?;
+        let schema = table.schema();
         let vector = Expr::Column(Column::new_unqualified(&arguments.column));
         let distance = distance_udf(arguments.metric, arguments.recall)
             .call(vec![vector.clone(), lit(arguments.query.clone())]);
@@ -141,28 +151,6 @@ impl Found {
         }
         Ok((physical_column(name, &search.schema())?, name.clone()))
     }
-}
-
-/// The table's columns, once it is known that the one to search holds vectors.
-pub(super) fn vector_column(table: &dyn TableProvider, arguments: &Arguments) -> Result<SchemaRef> {
-    let (schema, function) = (table.schema(), VECTOR_SEARCH.name);
-    check_vectors(function, &arguments.table, &schema, &arguments.column)?;
-    check_free(function, &arguments.table, &schema, &[DISTANCE])?;
-    Ok(schema)
-}
-
-/// Refuses a column that holds no vectors.
-pub(super) fn check_vectors(function: &str, table: &str, schema: &Schema, column: &str) -> Result<()> {
-    let (_, field) = schema.column_with_name(column).ok_or_else(|| {
-        external(EngineError::NotFound { entity: "column", name: format!("{table}.{column}") })
-    })?;
-    if !vector::is_vector(field.data_type()) {
-        let found = crate::query::types::sql_name(field);
-        return plan_err!(
-            "{function}: column {column:?} holds {found}, not vectors; name a VECTOR(n) column"
-        );
-    }
-    Ok(())
 }
 
 fn column(name: &str) -> Expr {

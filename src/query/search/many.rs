@@ -19,7 +19,7 @@ use trilith_udfs::vector::{DistanceFunction, VectorQuery};
 
 use super::arguments::Arguments;
 use super::batch::{KnnBatchExec, Questions};
-use super::function::{DISTANCE, vector_column};
+use super::function::DISTANCE;
 use super::knn::KnnSearch;
 use super::nearest::{Nulls, Placement};
 use super::tables::{check_free, needed_columns, projected, pushed_down, searched_rows};
@@ -56,14 +56,14 @@ impl FoundMany {
     /// The rows nearest to each of `queries`.
     ///
     /// # Errors
-    /// When the table has no such column, or one of a name that the result gives.
+    /// When the table has a column of a name that the result gives.
     pub(super) fn new(
         table: Arc<dyn TableProvider>,
         arguments: &Arguments,
         queries: ArrayRef,
         function: ScalarUDF,
     ) -> Result<Self> {
-        let schema = vector_column(&*table, arguments)?;
+        let schema = table.schema();
         check_free("vector_search", &arguments.table, &schema, &[QUERY])?;
         let mut fields = schema.fields().to_vec();
         fields.push(Arc::new(Field::new(QUERY, DataType::Int64, false)));

@@ -1,6 +1,7 @@
 //! Search: the nodes that find the best rows, by distance or by words, and the table functions over them.
 //!
-//! `rows` are what any search looks at, `tables` where functions find them, `call` and `named` how functions are called. By distance:
+//! `rows` are what any search looks at, `tables` and `columns` where functions find
+//! them, `functions` lists those, `call` and `named` are how SQL calls them, `direct` and `condition` how programs do. By distance:
 //! `knn` says what is searched, `coded` rules rows out by their codes, `nearest` keeps the best of them, `exec` and `batch` are
 //! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments`,
 //! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`. By
@@ -12,8 +13,12 @@ mod arguments;
 mod batch;
 mod call;
 mod coded;
+mod columns;
+mod condition;
+mod direct;
 mod exec;
 mod function;
+mod functions;
 mod hybrid;
 mod knn;
 mod many;
@@ -30,26 +35,10 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use datafusion::catalog::TableFunctionImpl;
-
-use call::Signature;
+pub(crate) use condition::conjuncts;
+pub use direct::Search;
+pub(crate) use functions::{FUNCTIONS, table_functions};
 pub(crate) use named::NamedArguments;
 pub(crate) use recognise::recognise;
 pub(crate) use tables::Tables;
 pub(crate) use text::text_snippet_udf;
-
-/// The search functions.
-pub(crate) static SIGNATURES: [&Signature; 4] =
-    [&arguments::VECTOR_SEARCH, &text::TEXT_SEARCH, &hybrid::HYBRID_SEARCH, &sparse::SPARSE_SEARCH];
-
-/// The search functions over the tables of one call, by name.
-pub(crate) fn functions(tables: &Tables) -> [(&'static str, Arc<dyn TableFunctionImpl>); 4] {
-    [
-        (arguments::VECTOR_SEARCH.name, Arc::new(function::VectorSearch(tables.clone()))),
-        (text::TEXT_SEARCH.name, Arc::new(text::TextSearch(tables.clone()))),
-        (hybrid::HYBRID_SEARCH.name, Arc::new(hybrid::HybridSearch(tables.clone()))),
-        (sparse::SPARSE_SEARCH.name, Arc::new(sparse::SparseSearch(tables.clone()))),
-    ]
-}

@@ -8,8 +8,8 @@ use datafusion::error::Result;
 use datafusion::logical_expr::planner::{RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::sql::sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, ObjectName, TableFactor, Value};
 
-use super::SIGNATURES;
 use super::call::{Default, Signature};
+use super::functions;
 
 /// Rewrites calls with names to calls with positions.
 #[derive(Debug)]
@@ -32,8 +32,7 @@ impl RelationPlanner for NamedArguments {
 
 fn called(name: &ObjectName) -> Option<&'static Signature> {
     let [part] = name.0.as_slice() else { return None };
-    let name = &part.as_ident()?.value;
-    SIGNATURES.into_iter().find(|signature| name.eq_ignore_ascii_case(signature.name))
+    functions::function_named(&part.as_ident()?.value).map(|function| function.signature)
 }
 
 fn in_places(signature: &Signature, arguments: Vec<FunctionArg>) -> Result<Vec<FunctionArg>> {
@@ -70,6 +69,7 @@ fn constant(default: Default) -> FunctionArgExpr {
         Default::Whole(number) => Value::Number(number.to_string(), false),
         Default::Real(number) => Value::Number(format!("{number:?}"), false),
         Default::Text(text) => Value::SingleQuotedString(text.to_owned()),
+        Default::OnlyColumn => Value::Null,
     };
     FunctionArgExpr::Expr(Expr::value(value))
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::ScalarUDF;
@@ -19,7 +19,8 @@ use super::fuse::Weights;
 use super::ranking::Searches;
 use crate::query::search::arguments::METRIC_DEFAULT;
 use crate::query::search::call::{Call, Default, K_DEFAULT, Signature, optional, required};
-use crate::query::search::function::{DISTANCE, check_vectors, distance_udf};
+use crate::query::search::columns::VECTORS;
+use crate::query::search::function::{DISTANCE, distance_udf};
 use crate::query::search::knn::Query;
 use crate::query::search::many::vectors;
 use crate::query::search::ranked::{Ask, RankedTable, Ranking, SCORE};
@@ -31,9 +32,9 @@ pub(crate) static HYBRID_SEARCH: Signature = Signature {
     name: "hybrid_search",
     arguments: &[
         required("table"),
-        required("text_column"),
+        optional("text_column", Default::OnlyColumn),
         required("words"),
-        required("vector_column"),
+        optional("vector_column", Default::OnlyColumn),
         required("vector"),
         optional("k", Default::Whole(K_DEFAULT)),
         optional("metric", Default::Text(METRIC_DEFAULT)),
@@ -52,38 +53,34 @@ const TEXT_SCORE: &str = "_text_score";
 /// Each search gives this many rows at least, and four times `k`: a row that neither has among them is none of the best.
 const DEPTH_MIN: usize = 100;
 
-/// The function, over the tables of one call.
-#[derive(Debug)]
-pub(crate) struct HybridSearch(pub Tables);
-
-impl TableFunctionImpl for HybridSearch {
-    fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
-        let call = Call::read(&HYBRID_SEARCH, args.exprs(), self.0.params.as_ref())?;
-        let name = call.text("table")?;
-        let table = self.0.own_table(HYBRID_SEARCH.name, &name)?;
-        let schema = table.schema();
-        let vector_column = call.text("vector_column")?;
-        check_vectors(HYBRID_SEARCH.name, &name, &schema, &vector_column)?;
-        let vector = call.query("vector", "a vector such as [0.1, 0.2]")?;
-        if vectors(&vector).is_some() {
-            return plan_err!("hybrid_search: give one vector, not a list of them");
-        }
-        let metric = call.metric("metric")?;
-        let weights = Weights {
-            fusion: call.text("fusion")?.parse()?,
-            text: call.weight("text_weight")?,
-            vector: call.weight("vector_weight")?,
-        };
-        let asks = Asks {
-            asked: Asked::read(&call, "text_column", "words", &name, &schema)?,
-            vector_column,
-            vector,
-            metric,
-            distance: distance_udf(metric, call.recall("recall")?),
-            weights,
-        };
-        Ok(Arc::new(RankedTable::new(HYBRID_SEARCH.name, (&name, table), Box::new(asks), call.count("k")?)?))
+/// The rows that a call finds.
+///
+/// # Errors
+/// When the table has no such columns, or an argument is of the wrong kind.
+pub(crate) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvider>> {
+    let name = call.text("table")?;
+    let table = tables.own_table(HYBRID_SEARCH.name, &name)?;
+    let vector_column = VECTORS.named_or_only(call, "vector_column", (&name, &*table))?;
+    VECTORS.check(call, (&name, &*table), &vector_column)?;
+    let vector = call.query("vector", "a vector such as [0.1, 0.2]")?;
+    if vectors(&vector).is_some() {
+        return plan_err!("hybrid_search: give one vector, not a list of them");
     }
+    let metric = call.metric("metric")?;
+    let weights = Weights {
+        fusion: call.text("fusion")?.parse()?,
+        text: call.weight("text_weight")?,
+        vector: call.weight("vector_weight")?,
+    };
+    let asks = Asks {
+        asked: Asked::read(call, ("text_column", "words"), (&name, &*table))?,
+        vector_column,
+        vector,
+        metric,
+        distance: distance_udf(metric, call.recall("recall")?),
+        weights,
+    };
+    Ok(Arc::new(RankedTable::new(HYBRID_SEARCH.name, (&name, table), Box::new(asks), call.count("k")?)?))
 }
 
 /// What is asked of each search.

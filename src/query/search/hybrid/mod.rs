@@ -7,4 +7,4 @@ mod function;
 mod fuse;
 mod ranking;
 
-pub(super) use function::{HYBRID_SEARCH, HybridSearch};
+pub(super) use function::{HYBRID_SEARCH, found};

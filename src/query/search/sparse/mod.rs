@@ -11,4 +11,4 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub(super) use function::{SPARSE_SEARCH, SparseSearch};
+pub(super) use function::{SPARSE_SEARCH, found};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 
@@ -17,6 +17,7 @@ use super::ranking::Wording;
 use super::syntax::Operator;
 use super::texts::Texts;
 use crate::query::search::call::{Call, Default, K_DEFAULT, Signature, optional, required};
+use crate::query::search::columns::TEXTS;
 use crate::query::search::ranked::{Ask, RankedTable, Ranking, SCORE};
 use crate::query::search::tables::Tables;
 
@@ -25,7 +26,7 @@ pub(crate) static TEXT_SEARCH: Signature = Signature {
     name: "text_search",
     arguments: &[
         required("table"),
-        required("column"),
+        optional("column", Default::OnlyColumn),
         required("query"),
         optional("k", Default::Whole(K_DEFAULT)),
         optional("language", Default::Text(LANGUAGE_DEFAULT)),
@@ -34,18 +35,15 @@ pub(crate) static TEXT_SEARCH: Signature = Signature {
     example: "text_search('pages', 'body', 'green tea', 10)",
 };
 
-/// The function, over the tables of one call.
-#[derive(Debug)]
-pub(crate) struct TextSearch(pub Tables);
-
-impl TableFunctionImpl for TextSearch {
-    fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
-        let call = Call::read(&TEXT_SEARCH, args.exprs(), self.0.params.as_ref())?;
-        let name = call.text("table")?;
-        let table = self.0.own_table(TEXT_SEARCH.name, &name)?;
-        let asked = Asked::read(&call, "column", "query", &name, &table.schema())?;
-        Ok(Arc::new(RankedTable::new(TEXT_SEARCH.name, (&name, table), Box::new(asked), call.count("k")?)?))
-    }
+/// The rows that a call finds.
+///
+/// # Errors
+/// When the table has no such column, or an argument is of the wrong kind.
+pub(crate) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvider>> {
+    let name = call.text("table")?;
+    let table = tables.own_table(TEXT_SEARCH.name, &name)?;
+    let asked = Asked::read(call, ("column", "query"), (&name, &*table))?;
+    Ok(Arc::new(RankedTable::new(TEXT_SEARCH.name, (&name, table), Box::new(asked), call.count("k")?)?))
 }
 
 impl Ask for Asked {
@@ -73,12 +71,17 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Reads the column, the query, the language and the operator of a call.
+    /// Reads the column, the query, the language and the operator of a call; the first two are arguments of these names.
     ///
     /// # Errors
     /// When one is not what it should be.
-    pub(crate) fn read(call: &Call, column: &str, query: &str, table: &str, schema: &Schema) -> Result<Self> {
-        let (at, texts) = Texts::named(table, schema, &call.text(column)?)?;
+    pub(crate) fn read(
+        call: &Call,
+        (column, query): (&str, &str),
+        (table, provider): (&str, &dyn TableProvider),
+    ) -> Result<Self> {
+        let (schema, column) = (provider.schema(), TEXTS.named_or_only(call, column, (table, provider))?);
+        let (at, texts) = Texts::named(table, &schema, &column)?;
         let operator = match call.text("operator")?.to_ascii_lowercase().as_str() {
             "or" => Operator::Or,
             "and" => Operator::And,

@@ -23,6 +23,6 @@ mod words;
 mod tests;
 
 pub(super) use analyzer::LANGUAGE_DEFAULT;
-pub(super) use function::{Asked, TEXT_SEARCH, TextSearch};
+pub(super) use function::{Asked, TEXT_SEARCH, found};
 pub(super) use ranking::Wording;
 pub(crate) use snippet::text_snippet_udf;

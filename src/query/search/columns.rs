@@ -1,0 +1,130 @@
+//! Which column a call searches: the one that it names, or the table's only one of the right kind.
+
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Constraint, plan_err};
+use datafusion::error::Result;
+use trilith_engine::{Error as EngineError, VECTOR_KEY};
+use trilith_udfs::sparse::is_sparse;
+use trilith_udfs::vector::is_vector;
+
+use super::call::Call;
+use crate::error::external;
+use crate::query::types::sql_name;
+
+/// A kind of column to search.
+pub(super) struct Kind {
+    /// What such a column holds.
+    holds: &'static str,
+    /// Whether a column that is named can be searched.
+    fits: fn(&Field) -> bool,
+    /// Whether a column counts when none is named.
+    counts: fn(&Field) -> bool,
+    /// The same of the key's columns.
+    keys_count: bool,
+    /// What to name.
+    instead: &'static str,
+}
+
+/// Columns of dense vectors.
+pub(super) static VECTORS: Kind = Kind {
+    holds: "vectors",
+    fits: |field| is_vector(field.data_type()),
+    counts: |field| {
+        let floats = |item: &Field| item.data_type().is_floating();
+        matches!(field.data_type(), DataType::FixedSizeList(item, _) if floats(item))
+            || field.metadata().contains_key(VECTOR_KEY)
+    },
+    keys_count: true,
+    instead: "name a VECTOR(n) column",
+};
+
+/// Columns of sparse vectors.
+pub(super) static SPARSE: Kind = Kind {
+    holds: "sparse vectors",
+    fits: |field| is_sparse(field.data_type()),
+    counts: |field| is_sparse(field.data_type()),
+    keys_count: true,
+    instead: "name a SPARSEVEC column",
+};
+
+/// Columns of text. A key is looked up, not searched.
+pub(super) static TEXTS: Kind = Kind {
+    holds: "text",
+    fits: is_text,
+    counts: is_text,
+    keys_count: false,
+    instead: "name a text column, or a path in a document such as 'doc.title'",
+};
+
+fn is_text(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+impl Kind {
+    /// The column that `argument` of a call names, or the only one of this kind that the table has. What is named may be
+    /// of another kind.
+    ///
+    /// # Errors
+    /// When none is named and the table has none, or several.
+    pub(super) fn named_or_only(
+        &self,
+        call: &Call,
+        argument: &str,
+        (table, provider): (&str, &dyn TableProvider),
+    ) -> Result<String> {
+        if !call.value(argument)?.is_null() {
+            return call.text(argument);
+        }
+        let (schema, keys) = (provider.schema(), keys(provider));
+        let fields = schema.fields().iter().enumerate();
+        let candidates =
+            fields.filter(|(at, field)| (self.counts)(field) && (self.keys_count || !keys.contains(at)));
+        let names: Vec<&str> = candidates.map(|(_, field)| field.name().as_str()).collect();
+        match names.as_slice() {
+            [only] => Ok((*only).to_owned()),
+            [] => Err(external(EngineError::NotFound { entity: "column", name: self.missing(table) })),
+            several => plan_err!(
+                "{}: table {table} has several columns of {}: {}; name the one to search",
+                call.signature.name,
+                self.holds,
+                several.join(", ")
+            ),
+        }
+    }
+
+    fn missing(&self, table: &str) -> String {
+        format!("of {} in table {table} to search; {}", self.holds, self.instead)
+    }
+
+    /// Refuses a column of another kind.
+    ///
+    /// # Errors
+    /// When it is of another kind, or the table has none of that name.
+    pub(super) fn check(
+        &self,
+        call: &Call,
+        (table, provider): (&str, &dyn TableProvider),
+        column: &str,
+    ) -> Result<()> {
+        let schema = provider.schema();
+        let (_, field) = schema.column_with_name(column).ok_or_else(|| {
+            external(EngineError::NotFound { entity: "column", name: format!("{table}.{column}") })
+        })?;
+        if (self.fits)(field) {
+            return Ok(());
+        }
+        let (function, found) = (call.signature.name, sql_name(field));
+        plan_err!("{function}: column {column:?} holds {found}, not {}; {}", self.holds, self.instead)
+    }
+}
+
+/// Places of the columns of the key.
+fn keys(table: &dyn TableProvider) -> Vec<usize> {
+    let constraints = table.constraints().into_iter().flat_map(|all| all.iter());
+    let keys = constraints.filter_map(|constraint| match constraint {
+        Constraint::PrimaryKey(columns) => Some(columns.clone()),
+        Constraint::Unique(_) => None,
+    });
+    keys.flatten().collect()
+}

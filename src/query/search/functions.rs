@@ -1,0 +1,62 @@
+//! The search functions by name, and how SQL and programs call them alike: with arguments by place, or by name.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::error::Result;
+
+use super::call::{Call, Signature};
+use super::tables::Tables;
+use super::{arguments, function, hybrid, sparse, text};
+
+/// The rows that a call finds, as a table.
+type Find = fn(&Tables, &Call) -> Result<Arc<dyn TableProvider>>;
+
+/// A search function.
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// Its name and arguments.
+    pub(crate) signature: &'static Signature,
+    pub(super) found: Find,
+    /// What the rows of a call are sorted by, in SQL.
+    pub(super) order: fn(&Call) -> Result<&'static str>,
+}
+
+/// All of them.
+pub(crate) static FUNCTIONS: [Function; 4] = [
+    Function { signature: &arguments::VECTOR_SEARCH, found: function::found, order: function::order },
+    Function { signature: &text::TEXT_SEARCH, found: text::found, order: best_first },
+    Function { signature: &hybrid::HYBRID_SEARCH, found: hybrid::found, order: best_first },
+    Function { signature: &sparse::SPARSE_SEARCH, found: sparse::found, order: best_first },
+];
+
+fn best_first(_: &Call) -> Result<&'static str> {
+    Ok("\"_score\" DESC")
+}
+
+/// The function of a name.
+pub(crate) fn function_named(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.iter().find(|function| name.eq_ignore_ascii_case(function.signature.name))
+}
+
+/// The functions over the tables of one statement, by name.
+pub(crate) fn table_functions(tables: &Tables) -> [(&'static str, Arc<dyn TableFunctionImpl>); 4] {
+    FUNCTIONS.each_ref().map(|function| {
+        let bound: Arc<dyn TableFunctionImpl> = Arc::new(Bound { function, tables: tables.clone() });
+        (function.signature.name, bound)
+    })
+}
+
+/// A function, over the tables of one statement.
+#[derive(Debug)]
+struct Bound {
+    function: &'static Function,
+    tables: Tables,
+}
+
+impl TableFunctionImpl for Bound {
+    fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
+        let call = Call::read(self.function.signature, args.exprs(), self.tables.params.as_ref())?;
+        (self.function.found)(&self.tables, &call)
+    }
+}

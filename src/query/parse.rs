@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use trilith_udfs::dialect::{TrilithDialect, merge_operators, tokenize};
 
 use super::limits;
+use super::search::with_conditions;
 use super::statements::copy::{CopyStatement, parse_copy};
 use super::statements::versions::{VersionStatement, parse_versions};
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ pub fn dialect() -> &'static dyn Dialect {
 /// # Errors
 /// `Limit` for text that is too long, deep or chained; `Invalid` for text that is not SQL.
 pub fn statements(sql: &str) -> Result<Vec<Statement>> {
-    let tokens = merge_operators(&limits::tokenize(sql, dialect())?);
+    let tokens = with_conditions(merge_operators(&limits::tokenize(sql, dialect())?));
     let statements = tokens
         .split(|token| token.token == Token::SemiColon)
         .filter(|tokens| tokens.iter().any(|token| !is_blank(&token.token)))

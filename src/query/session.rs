@@ -60,11 +60,13 @@ impl Sessions {
             .with_runtime_env(Arc::new(runtime_env(options)?))
             .with_default_features();
         let mut builder = trilith_udfs::install(builder);
-        builder.scalar_functions().get_or_insert_default().push(Arc::new(search::text_snippet_udf()));
+        let functions = [search::text_snippet_udf(), search::nearest_marker_udf()];
+        builder.scalar_functions().get_or_insert_default().extend(functions.map(Arc::new));
         let base = builder
             .with_query_planner(Arc::new(TrilithPlanner))
             .with_type_planner(Arc::new(TrilithTypes))
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .with_analyzer_rule(Arc::new(search::NearestJoins))
             .with_physical_optimizer_rules(rules::physical())
             .with_relation_planners(vec![Arc::new(NamedArguments), Arc::new(time::Versions)])
             .build();

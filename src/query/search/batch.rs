@@ -6,45 +6,27 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::runtime::JoinSet;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::{DataFusionError, Result};
+use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, SchedulingType, apply_expression_roots,
 };
 use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput,
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::StreamExt;
-use trilith_udfs::kernels::{Metric, Neighbor};
-use trilith_udfs::vector::VectorQuery;
+use trilith_udfs::kernels::Neighbor;
 
-use super::coded::Coded;
+use super::each::{QUERIES_PER_BATCH, Questions, nearest_of_each};
 use super::knn::KnnSearch;
-use super::nearest::Nearest;
 use super::rows::Work;
-
-/// Queries whose rows make one batch of the result.
-const QUERIES_PER_BATCH: usize = 256;
-
-/// What is asked.
-#[derive(Debug)]
-pub(super) struct Questions {
-    /// A query that is null finds nothing.
-    pub queries: Vec<Option<VectorQuery>>,
-    pub metric: Metric,
-    pub k: usize,
-    /// The share of the nearest rows that must be found; all when `None`.
-    pub recall: Option<f64>,
-}
 
 /// Finds the `k` nearest rows of each query.
 #[derive(Clone, Debug)]
@@ -75,44 +57,9 @@ impl KnnBatchExec {
 
     /// The rows of queries `first..end`.
     async fn run(self, work: Arc<Work>, (first, end): (usize, usize), threads: usize) -> Result<RecordBatch> {
-        let next = Arc::new(AtomicUsize::new(first));
-        let mut tasks = JoinSet::new();
-        for _ in 0..threads.min(end - first) {
-            tasks.spawn(self.clone().answer(Arc::clone(&work), Arc::clone(&next), end));
-        }
-        let mut found = Vec::with_capacity(end - first);
-        while let Some(answers) = tasks.join_next().await {
-            found.extend(answers.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??);
-        }
-        found.sort_unstable_by_key(|(query, _)| *query);
+        let search = (&self.search, &self.questions);
+        let found = nearest_of_each(search, &work, first..end, threads, &self.metrics).await?;
         self.gather(&work, &found)
-    }
-
-    /// One task: answers queries until none is left, letting others run in between.
-    async fn answer(
-        self,
-        work: Arc<Work>,
-        next: Arc<AtomicUsize>,
-        end: usize,
-    ) -> Result<Vec<(usize, Vec<Neighbor>)>> {
-        let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
-        let compared = counter("rows_compared");
-        let Questions { queries, k, recall, .. } = &*self.questions;
-        let mut answers = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(query) = queries.get(number).filter(|_| number < end) else { return Ok(answers) };
-            let Some(query) = query else { continue };
-            let coded = Coded::new(query, *k, *recall, counter);
-            let mut nearest = Nearest::new(*k);
-            for numbered in work.units() {
-                let rows =
-                    self.search.search_unit(Some(query), coded.as_ref(), &work, numbered, &mut nearest)?;
-                compared.add(rows);
-                tokio::task::yield_now().await;
-            }
-            answers.push((number, nearest.into_near()));
-        }
     }
 
     fn gather(&self, work: &Work, found: &[(usize, Vec<Neighbor>)]) -> Result<RecordBatch> {

@@ -10,15 +10,14 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, ScalarUDF, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
-use trilith_udfs::vector::{DistanceFunction, VectorQuery};
 
 use super::arguments::Arguments;
-use super::batch::{KnnBatchExec, Questions};
+use super::batch::KnnBatchExec;
+use super::each::Questions;
 use super::function::DISTANCE;
 use super::knn::KnnSearch;
 use super::nearest::{Nulls, Placement};
@@ -71,15 +70,6 @@ impl FoundMany {
         let (column, schema) = (arguments.column.clone(), Arc::new(Schema::new(fields)));
         Ok(Self { table, column, queries, function, k: arguments.k, schema })
     }
-
-    fn questions(&self) -> Result<Questions> {
-        let Some(function) = self.function.inner().downcast_ref::<DistanceFunction>() else {
-            return plan_err!("{} is no distance", self.function.name());
-        };
-        let query = |row| VectorQuery::new(function, &ScalarValue::try_from_array(&self.queries, row)?);
-        let queries = (0..self.queries.len()).map(query).collect::<Result<Vec<_>>>()?;
-        Ok(Questions { queries, metric: function.metric(), k: self.k, recall: function.recall() })
-    }
 }
 
 impl fmt::Debug for FoundMany {
@@ -116,7 +106,11 @@ impl TableProvider for FoundMany {
         let search = KnnSearch { rows, vector: inner.index_of(&self.column)?, placement };
         let mut fields = inner.fields().to_vec();
         fields.extend(self.schema.fields().iter().rev().take(2).rev().cloned());
-        let batch = KnnBatchExec::new(search, self.questions()?, Arc::new(Schema::new(fields)));
+        let batch = KnnBatchExec::new(
+            search,
+            Questions::new(&self.function, &self.queries, self.k)?,
+            Arc::new(Schema::new(fields)),
+        );
         projected(Arc::new(batch), &self.schema, projection)
     }
 }

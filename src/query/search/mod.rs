@@ -2,9 +2,10 @@
 //!
 //! `rows` are what any search looks at, `tables` and `columns` where functions find
 //! them, `functions` lists those, `call` and `named` are how SQL calls them, `direct` and `condition` how programs do. By distance:
-//! `knn` says what is searched, `coded` rules rows out by their codes, `nearest` keeps the best of them, `exec` and `batch` are
+//! `knn` says what is searched, `coded` rules rows out by their codes, `nearest` keeps the best of them, `each` does so for many vectors, `exec` and `batch` are
 //! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments`,
-//! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`. By
+//! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`. Of
+//! each row of another table: `join`. By
 //! sparse vectors: `sparse`. These three give the best rows by a score, through the provider and node in `ranked`.
 //! No row that the conditions let through is left out unless it is known to be worse than `k` others; the columns that only
 //! the winners need are read last.
@@ -16,10 +17,12 @@ mod coded;
 mod columns;
 mod condition;
 mod direct;
+mod each;
 mod exec;
 mod function;
 mod functions;
 mod hybrid;
+mod join;
 mod knn;
 mod many;
 mod named;
@@ -38,6 +41,7 @@ mod tests;
 pub(crate) use condition::conjuncts;
 pub use direct::Search;
 pub(crate) use functions::{FUNCTIONS, table_functions};
+pub(crate) use join::{NearestJoins, NearestPlanner, nearest_marker_udf, with_conditions};
 pub(crate) use named::NamedArguments;
 pub(crate) use recognise::recognise;
 pub(crate) use tables::Tables;

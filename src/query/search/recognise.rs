@@ -27,7 +27,7 @@ use crate::query::scan::{ScanExec, ScanPlan};
 /// The search that a sort is; `None` when it is none.
 pub(crate) fn recognise(sort: &SortExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let (Some(k), [key]) = (sort.fetch().filter(|k| *k > 0), sort.expr().as_ref()) else { return Ok(None) };
-    let Some(source) = Source::below(sort, key)? else { return Ok(None) };
+    let Some(source) = Source::below(sort.input(), key)? else { return Ok(None) };
     let Some((vector, query)) = source.distance() else { return Ok(None) };
     // What a volatile condition saw must not be computed again by a projection.
     if source.filters.iter().any(is_volatile) {
@@ -48,6 +48,26 @@ pub(crate) fn recognise(sort: &SortExec) -> Result<Option<Arc<dyn ExecutionPlan>
     Ok(Some(plan))
 }
 
+/// The search for rows of `plan` by its column of vectors, and the projections that make its columns of those of the scan, the
+/// last first; `None` when it is anything but projections and filters over a scan.
+pub(super) fn searched(
+    plan: &Arc<dyn ExecutionPlan>,
+    vector: usize,
+) -> Result<Option<(KnnSearch, Vec<ProjectionExprs>)>> {
+    let column = Column::new(plan.schema().field(vector).name(), vector);
+    let Some(source) = Source::below(plan, &PhysicalSortExpr::new_default(Arc::new(column)))? else {
+        return Ok(None);
+    };
+    let Some(vector) = source.key.expr.downcast_ref::<Column>().map(Column::index) else { return Ok(None) };
+    if source.filters.iter().any(is_volatile) {
+        return Ok(None);
+    }
+    let (filter, _) = split_filters(&source.filters, vector);
+    let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
+    let search = KnnSearch { rows: SearchedRows { scan: source.scan, filter }, vector, placement };
+    Ok(Some((search, source.projections)))
+}
+
 /// The conditions but `vector IS NOT NULL`, which the search sees to itself, and whether that was there.
 fn split_filters(filters: &[Arc<dyn PhysicalExpr>], vector: usize) -> (Option<Arc<dyn PhysicalExpr>>, bool) {
     let has_vector = |conjunct: &Arc<dyn PhysicalExpr>| {
@@ -59,22 +79,22 @@ fn split_filters(filters: &[Arc<dyn PhysicalExpr>], vector: usize) -> (Option<Ar
     ((!others.is_empty()).then(|| conjunction(others)), !implied.is_empty())
 }
 
-/// What a sort stands on, with its key and the filters in terms of the scan's columns.
+/// What a sort, or a join, stands on, with its key and the filters in terms of the scan's columns.
 struct Source {
     scan: Arc<ScanPlan>,
     key: PhysicalSortExpr,
     filters: Vec<Arc<dyn PhysicalExpr>>,
-    /// From the sort down.
+    /// From the top down.
     projections: Vec<ProjectionExprs>,
 }
 
 impl Source {
     /// `None` when there is anything but projections and filters above a whole scan.
-    fn below(sort: &SortExec, key: &PhysicalSortExpr) -> Result<Option<Self>> {
+    fn below(plan: &Arc<dyn ExecutionPlan>, key: &PhysicalSortExpr) -> Result<Option<Self>> {
         let mut key = key.clone();
         let mut filters = vec![];
         let mut projections = vec![];
-        let mut node = sort.input();
+        let mut node = plan;
         loop {
             if let Some(scan) = node.downcast_ref::<ScanExec>() {
                 let scan = Arc::clone(scan.plan());

@@ -13,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
 use super::{TableSink, WriteNode};
+use crate::query::search::NearestPlanner;
 
 /// The query planner of every session.
 #[derive(Debug, Default)]
@@ -25,7 +26,10 @@ impl QueryPlanner for TrilithPlanner {
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(WritePlanner)]);
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![
+            Arc::new(WritePlanner),
+            Arc::new(NearestPlanner),
+        ]);
         planner.create_physical_plan(plan, session).await
     }
 }

@@ -18,7 +18,6 @@ from measure import agree, folder, line, seconds, show, take_turns
 import trilith
 
 ROWS, VOCABULARY, K, QUERIES = int(os.environ.get("ROWS", "200000")), 30_522, 10, 20
-SEARCH = f"SELECT id, _score FROM sparse_search('t', 'terms', $q, {K})"
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def main() -> None:
             ours(texts[0])
 
         def ours(text: str) -> list[float]:
-            return [row[1] for row in db.sql(SEARCH, {"q": text}).fetchall()]
+            return [row[0] for row in table.sparse_search(text, "terms", K, columns=["_score"]).fetchall()]
 
         def theirs(row: int) -> list[float]:
             scores = documents @ queries[row].toarray().ravel()

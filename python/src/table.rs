@@ -182,9 +182,10 @@ impl Table {
         py: Python<'_>,
         function: &str,
         arguments: &Bound<'_, PyDict>,
+        columns: Option<Vec<String>>,
         condition: Option<&str>,
     ) -> PyResult<Query> {
-        let search = search(&self.name, function, arguments, condition)?;
+        let search = search(&self.name, function, arguments, (columns, condition))?;
         let database = self.database.clone();
         let answer = match database.search_at_once(&search).map_err(from_database)? {
             Some(answer) => answer,

@@ -14,7 +14,7 @@ pub(crate) fn search(
     table: &TableName,
     function: &str,
     arguments: &Bound<'_, PyDict>,
-    condition: Option<&str>,
+    (columns, condition): (Option<Vec<String>>, Option<&str>),
 ) -> PyResult<Search> {
     // A name in the first schema is found as it is, and reads better in messages.
     let table =
@@ -29,6 +29,9 @@ pub(crate) fn search(
             let value = if plain { scalar(&name, &value)? } else { scalar(&name, &vector_object(&value)?)? };
             search = search.argument(&name, value);
         }
+    }
+    if let Some(columns) = columns {
+        search = search.columns(columns);
     }
     Ok(match condition {
         Some(condition) => search.filter(condition),

@@ -61,7 +61,7 @@ def test_wrong_calls_say_what_to_do(pages: trilith.Table) -> None:
         pages.text_search("tea", "body", language="klingon").fetchall()
     with pytest.raises(trilith.TrilithError, match="only what must not be there"):
         pages.text_search("-tea", "body").fetchall()
-    with pytest.raises(trilith.NotFound, match="of sparse vectors in table pages"):
+    with pytest.raises(trilith.NotFound, match="SPARSEVEC column to search"):
         pages.sparse_search({1: 1.0})
 
 
@@ -97,3 +97,14 @@ def test_words_and_distance_make_one_ranking(tmp_path: Path) -> None:
         assert found(weighted)[0] == 3
         with pytest.raises(trilith.TrilithError, match="'rrf' or 'weighted'"):
             table.hybrid_search("cup", [1, 0, 0], fusion="sum").fetchall()
+
+
+def test_columns_are_those_that_are_asked_for(pages: trilith.Table) -> None:
+    found = pages.text_search("tea", "body", columns=["_score", "id"])
+    assert found.columns == ["_score", "id"]
+    assert len(found.fetchall()) == found.count() == 2
+    assert pages.text_search("tea", "body", columns="id", where="kind = 'tea'").fetchall() == [(3,), (1,)]
+    later = pages.text_search("tea", "body", columns=["id"], where="now() > TIMESTAMP '2020-01-01'")
+    assert sorted(later.fetchall()) == [(1,), (3,)]
+    with pytest.raises(trilith.NotFound, match="the result has id, kind, body, _score"):
+        pages.text_search("tea", "body", columns=["colour"])

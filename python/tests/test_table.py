@@ -126,7 +126,7 @@ def test_search_for_many_vectors(db: trilith.Database) -> None:
 
 
 def test_search_needs_a_vector_column(items: trilith.Table) -> None:
-    with pytest.raises(trilith.NotFound, match="no vector column"):
+    with pytest.raises(trilith.NotFound, match="column to search in table"):
         items.search([1.0])
     with pytest.raises(trilith.Invalid, match="metric"):
         items.search([1.0], metric="manhattan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from trilith._native import Table as NativeTable
@@ -19,24 +20,27 @@ class Searches:
         column: str | None = None,
         k: int = 10,
         where: str | None = None,
+        columns: Sequence[str] | None = None,
         metric: str = "cosine",
         recall: float | None = None,
     ) -> Query:
         """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
 
-        Rows without a vector are never found. For several vectors, return the rows nearest to each, in their order, and its place as a column ``_query``.
+        Rows without a vector are never found. For several vectors, return the rows nearest to each, in their order,
+        and its place as a column ``_query``.
 
         Args:
             vector: shape ``(d,)`` or ``(n, d)``: a numpy or Arrow array, or a list of numbers or of such lists.
             column: the vector column; may be left out when the table has only one.
             k: the most rows to return.
             where: a SQL condition that every returned row fulfils; it is applied before the nearest are chosen.
+            columns: names of the columns to return, such as ``["id", "_distance"]``; all of them when left out.
             metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
             recall: the share of the nearest that is enough, from 0.5 up: ``0.98`` reads an eighth of what an exact
                 search reads. ``None`` or 1 finds them all.
         """
         arguments = {"query": vector, "column": column, "k": k, "metric": metric, "recall": recall}
-        return Query(self._native.search("vector_search", arguments, where))
+        return Query(self._native.search("vector_search", arguments, _names(columns), where))
 
     def text_search(
         self,
@@ -44,6 +48,7 @@ class Searches:
         column: str | None = None,
         k: int = 10,
         where: str | None = None,
+        columns: Sequence[str] | None = None,
         language: str = "english",
         operator: str = "or",
     ) -> Query:
@@ -58,6 +63,7 @@ class Searches:
                 only one text column beside its key.
             k: the most rows to return.
             where: a SQL condition that every returned row fulfils; it is applied before the best are chosen.
+            columns: names of the columns to return; all of them when left out.
             language: whose stop words and endings are taken away, such as ``german``; ``none`` for words as they are.
             operator: ``or``: any of the words; ``and``: all of them.
 
@@ -68,7 +74,7 @@ class Searches:
         (1, 'Green tea')
         """
         arguments = {"query": words, "column": column, "k": k, "language": language, "operator": operator}
-        return Query(self._native.search("text_search", arguments, where))
+        return Query(self._native.search("text_search", arguments, _names(columns), where))
 
     def sparse_search(
         self,
@@ -76,6 +82,7 @@ class Searches:
         column: str | None = None,
         k: int = 10,
         where: str | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Query:
         """Return the ``k`` rows whose inner product with a sparse vector is greatest, with a column ``_score``.
 
@@ -86,6 +93,7 @@ class Searches:
             column: the SPARSEVEC column; may be left out when the table has only one.
             k: the most rows to return.
             where: a SQL condition that every returned row fulfils; it is applied before the best are chosen.
+            columns: names of the columns to return; all of them when left out.
 
         >>> import trilith
         >>> db = trilith.connect(":memory:")
@@ -96,7 +104,7 @@ class Searches:
         [(1, 3.0)]
         """
         arguments = {"query": _sparse_text(vector), "column": column, "k": k}
-        return Query(self._native.search("sparse_search", arguments, where))
+        return Query(self._native.search("sparse_search", arguments, _names(columns), where))
 
     def hybrid_search(
         self,
@@ -106,6 +114,7 @@ class Searches:
         vector_column: str | None = None,
         k: int = 10,
         where: str | None = None,
+        columns: Sequence[str] | None = None,
         metric: str = "cosine",
         recall: float | None = None,
         language: str = "english",
@@ -126,6 +135,7 @@ class Searches:
             vector_column: a column of vectors; may be left out when the table has only one.
             k: the most rows to return.
             where: a SQL condition that every returned row fulfils; it is applied before either search chooses.
+            columns: names of the columns to return; all of them when left out.
             metric: of the distances, as in :meth:`search`.
             recall: the share of the nearest that is enough, as in :meth:`search`.
             language: of the words, as in :meth:`text_search`.
@@ -149,7 +159,11 @@ class Searches:
             "text_weight": text_weight,
             "vector_weight": vector_weight,
         }
-        return Query(self._native.search("hybrid_search", arguments, where))
+        return Query(self._native.search("hybrid_search", arguments, _names(columns), where))
+
+
+def _names(columns: Sequence[str] | None) -> list[str] | None:
+    return None if columns is None else [columns] if isinstance(columns, str) else list(columns)
 
 
 def _sparse_text(vector: Any) -> str:

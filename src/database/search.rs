@@ -38,12 +38,17 @@ impl Database {
         if search.condition().is_some() {
             return Ok(None);
         }
-        self.inner.sessions.answer(search.found(self.pin()?)?, None)
+        self.answered(search)
+    }
+
+    fn answered(&self, search: &Search) -> Result<Option<Answer>> {
+        let found = search.found(self.pin()?)?;
+        let projection = search.projection(&found.schema())?;
+        self.inner.sessions.answer(found, projection, search.condition())
     }
 
     async fn search_here(&self, search: &Search) -> Result<Answer> {
-        let found = search.found(self.pin()?)?;
-        if let Some(answer) = self.inner.sessions.answer(found, search.condition())? {
+        if let Some(answer) = self.answered(search)? {
             return Ok(answer);
         }
         let (sql, params) = search.statement()?;

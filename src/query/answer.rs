@@ -6,13 +6,13 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::common::TableReference;
+use datafusion::common::{TableReference, project_schema};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 
@@ -22,6 +22,7 @@ use crate::error::Result;
 #[derive(Clone)]
 pub struct Answer {
     session: Arc<SessionState>,
+    schema: SchemaRef,
     plan: Plan,
 }
 
@@ -29,27 +30,53 @@ pub struct Answer {
 enum Plan {
     /// What the planner is still to look at.
     Logical(Arc<LogicalPlan>),
-    /// The rows of one table under conditions that it applies itself, as it gives them.
-    Table(Arc<dyn TableProvider>, Vec<Expr>, Arc<TaskContext>),
+    /// What one table gives, as it gives it.
+    Table(Arc<TableRows>, Arc<TaskContext>),
+}
+
+/// Rows of a table.
+pub(crate) struct TableRows {
+    pub table: Arc<dyn TableProvider>,
+    /// Places of the columns; all when `None`.
+    pub projection: Option<Vec<usize>>,
+    /// Conditions that the table applies itself.
+    pub filters: Vec<Expr>,
+}
+
+impl TableRows {
+    fn schema(&self) -> Result<SchemaRef> {
+        Ok(project_schema(&self.table.schema(), self.projection.as_ref())?)
+    }
+
+    fn logical(&self) -> Result<LogicalPlan> {
+        let source = provider_as_source(Arc::clone(&self.table));
+        let mut plan = LogicalPlanBuilder::scan(TableReference::bare("found"), source, None)?;
+        if let Some(condition) = conjunction(self.filters.iter().cloned()) {
+            plan = plan.filter(condition)?;
+        }
+        if let Some(projection) = &self.projection {
+            let schema = Arc::clone(plan.schema());
+            plan = plan.project(projection.iter().map(|at| Expr::Column(schema.columns()[*at].clone())))?;
+        }
+        Ok(plan.build()?)
+    }
 }
 
 impl Answer {
-    /// The rows of a table under conditions that it applies itself, in the order in which it gives them.
+    /// Rows of a table, in the order in which it gives them.
     pub(crate) fn of_table(
         session: Arc<SessionState>,
         task: Arc<TaskContext>,
-        (table, filters): (Arc<dyn TableProvider>, Vec<Expr>),
-    ) -> Self {
-        Self { session, plan: Plan::Table(table, filters, task) }
+        rows: TableRows,
+    ) -> Result<Self> {
+        let schema = rows.schema()?;
+        Ok(Self { session, schema, plan: Plan::Table(Arc::new(rows), task) })
     }
 
     /// Names and types of the columns.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
-        match &self.plan {
-            Plan::Logical(plan) => Arc::new(Schema::clone(plan.schema().as_arrow())),
-            Plan::Table(table, ..) => table.schema(),
-        }
+        Arc::clone(&self.schema)
     }
 
     /// Starts to compute the rows. Belongs on the runtime of the database ([`crate::Database::runtime`]).
@@ -62,8 +89,9 @@ impl Answer {
                 let task = Arc::new(TaskContext::from(&*self.session));
                 (self.session.create_physical_plan(plan).await?, task)
             }
-            Plan::Table(table, filters, task) => {
-                (table.scan(&*self.session, None, filters, None).await?, Arc::clone(task))
+            Plan::Table(rows, task) => {
+                let TableRows { table, projection, filters } = &**rows;
+                (table.scan(&*self.session, projection.as_ref(), filters, None).await?, Arc::clone(task))
             }
         };
         Ok(execute_stream(plan, task)?)
@@ -84,12 +112,7 @@ impl Answer {
     pub fn frame(&self) -> Result<DataFrame> {
         let plan = match &self.plan {
             Plan::Logical(plan) => LogicalPlan::clone(plan),
-            Plan::Table(table, filters, _) => {
-                let source = provider_as_source(Arc::clone(table));
-                LogicalPlanBuilder::scan(TableReference::bare("found"), source, None)?
-                    .filter(conjunction(filters.iter().cloned()).unwrap_or_else(|| lit(true)))?
-                    .build()?
-            }
+            Plan::Table(rows, _) => rows.logical()?,
         };
         Ok(DataFrame::new(SessionState::clone(&self.session), plan))
     }
@@ -100,7 +123,9 @@ impl Answer {
     /// As [`Answer::frame`].
     pub fn view(&self) -> Result<Arc<dyn TableProvider>> {
         match &self.plan {
-            Plan::Table(table, filters, _) if filters.is_empty() => Ok(Arc::clone(table)),
+            Plan::Table(rows, _) if rows.filters.is_empty() && rows.projection.is_none() => {
+                Ok(Arc::clone(&rows.table))
+            }
             _ => Ok(self.frame()?.into_view()),
         }
     }
@@ -109,7 +134,8 @@ impl Answer {
 impl From<DataFrame> for Answer {
     fn from(frame: DataFrame) -> Self {
         let (session, plan) = frame.into_parts();
-        Self { session: Arc::new(session), plan: Plan::Logical(Arc::new(plan)) }
+        let schema = Arc::new(Schema::clone(plan.schema().as_arrow()));
+        Self { session: Arc::new(session), schema, plan: Plan::Logical(Arc::new(plan)) }
     }
 }
 
@@ -117,7 +143,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.plan {
             Plan::Logical(plan) => write!(f, "Answer({})", plan.display()),
-            Plan::Table(table, ..) => write!(f, "Answer({table:?})"),
+            Plan::Table(rows, _) => write!(f, "Answer({:?})", rows.table),
         }
     }
 }

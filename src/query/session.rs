@@ -20,7 +20,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use parking_lot::RwLock;
 
-use super::answer::Answer;
+use super::answer::{Answer, TableRows};
 use super::catalog::{CATALOG, DEFAULT_SCHEMA, TrilithCatalogs};
 use super::connection::Pinned;
 use super::rules;
@@ -89,11 +89,16 @@ impl Sessions {
         state
     }
 
-    /// The rows of a table under a condition, without a statement; `None` when the condition takes one.
+    /// Rows of a table under a condition, without a statement; `None` when the condition takes one.
     ///
     /// # Errors
     /// When the condition is no expression.
-    pub fn answer(&self, table: Arc<dyn TableProvider>, condition: Option<&str>) -> Result<Option<Answer>> {
+    pub fn answer(
+        &self,
+        table: Arc<dyn TableProvider>,
+        projection: Option<Vec<usize>>,
+        condition: Option<&str>,
+    ) -> Result<Option<Answer>> {
         let (state, task) = {
             let base = self.base.read();
             (Arc::clone(&base.state), Arc::clone(&base.task))
@@ -102,7 +107,8 @@ impl Sessions {
             Some(condition) => search::conjuncts(&state, condition, &*table)?,
             None => Some(vec![]),
         };
-        Ok(filters.map(|filters| Answer::of_table(state, task, (table, filters))))
+        let answer = |filters| Answer::of_table(state, task, TableRows { table, projection, filters });
+        filters.map(answer).transpose()
     }
 
     fn state_of_none(&self) -> SessionState {

@@ -45,6 +45,7 @@ impl Arguments {
     /// # Errors
     /// When one is of the wrong kind; the message names it.
     pub(super) fn read(call: &Call, (table, provider): (&str, &dyn TableProvider)) -> Result<Self> {
+        let (k, metric, recall) = (call.count("k")?, call.metric("metric")?, call.recall("recall")?);
         let column = VECTORS.named_or_only(call, "column", (table, provider))?;
         VECTORS.check(call, (table, provider), &column)?;
         check_free(call.signature.name, table, &provider.schema(), &[DISTANCE])?;
@@ -52,9 +53,9 @@ impl Arguments {
             table: table.to_owned(),
             column,
             query: call.query("query", "a vector such as [0.1, 0.2]")?,
-            k: call.count("k")?,
-            metric: call.metric("metric")?,
-            recall: call.recall("recall")?,
+            k,
+            metric,
+            recall,
         })
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Kind {
     keys_count: bool,
     /// What to name.
     instead: &'static str,
+    /// What a table without any lacks.
+    wanted: &'static str,
 }
 
 /// Columns of dense vectors.
@@ -37,6 +39,7 @@ pub(super) static VECTORS: Kind = Kind {
     },
     keys_count: true,
     instead: "name a VECTOR(n) column",
+    wanted: "a VECTOR(n) column to search in table",
 };
 
 /// Columns of sparse vectors.
@@ -46,6 +49,7 @@ pub(super) static SPARSE: Kind = Kind {
     counts: |field| is_sparse(field.data_type()),
     keys_count: true,
     instead: "name a SPARSEVEC column",
+    wanted: "a SPARSEVEC column to search in table",
 };
 
 /// Columns of text. A key is looked up, not searched.
@@ -55,6 +59,7 @@ pub(super) static TEXTS: Kind = Kind {
     counts: is_text,
     keys_count: false,
     instead: "name a text column, or a path in a document such as 'doc.title'",
+    wanted: "a text column to search (or give a path in documents, such as 'doc.title') in table",
 };
 
 fn is_text(field: &Field) -> bool {
@@ -83,7 +88,7 @@ impl Kind {
         let names: Vec<&str> = candidates.map(|(_, field)| field.name().as_str()).collect();
         match names.as_slice() {
             [only] => Ok((*only).to_owned()),
-            [] => Err(external(EngineError::NotFound { entity: "column", name: self.missing(table) })),
+            [] => Err(external(EngineError::NotFound { entity: self.wanted, name: table.to_owned() })),
             several => plan_err!(
                 "{}: table {table} has several columns of {}: {}; name the one to search",
                 call.signature.name,
@@ -91,10 +96,6 @@ impl Kind {
                 several.join(", ")
             ),
         }
-    }
-
-    fn missing(&self, table: &str) -> String {
-        format!("of {} in table {table} to search; {}", self.holds, self.instead)
     }
 
     /// Refuses a column of another kind.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ParamValues;
 use datafusion::common::metadata::ScalarAndMetadata;
@@ -37,6 +38,7 @@ pub struct Search {
     function: &'static Function,
     arguments: Vec<(String, ScalarValue)>,
     condition: Option<String>,
+    columns: Option<Vec<String>>,
 }
 
 impl Search {
@@ -49,7 +51,7 @@ impl Search {
         let function = function_named(function).ok_or_else(|| {
             Error::not_found("search function", format!("{function}; there are {}", known()))
         })?;
-        Ok(Self { function, arguments: vec![], condition: None })
+        Ok(Self { function, arguments: vec![], condition: None, columns: None })
     }
 
     /// Gives an argument by its name; what is not given has the default that SQL has.
@@ -62,6 +64,23 @@ impl Search {
     pub fn filter(mut self, condition: impl Into<String>) -> Self {
         self.condition = Some(condition.into());
         self
+    }
+
+    /// The columns to return, by their names in the result; all when this is not called.
+    pub fn columns(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.columns = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Places of the columns to return.
+    pub(crate) fn projection(&self, schema: &Schema) -> Result<Option<Vec<usize>>> {
+        let place = |name: &String| {
+            let known =
+                || schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
+            let missing = || Error::not_found("column", format!("{name}; the result has {}", known()));
+            schema.column_with_name(name).map(|(at, _)| at).ok_or_else(missing)
+        };
+        self.columns.as_ref().map(|names| names.iter().map(place).collect()).transpose()
     }
 
     /// The condition, if there is one.
@@ -82,7 +101,13 @@ impl Search {
             self.arguments.iter().map(|(name, _)| format!("{name} => ${name}")).collect();
         // The condition ends with its line, so a comment in it hides no bracket.
         let condition = self.condition.as_ref().map_or_else(String::new, |text| format!(" WHERE ({text}\n)"));
-        let sql = format!("SELECT * FROM {function}({}){condition} ORDER BY {order}", names.join(", "));
+        let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
+        let columns = self
+            .columns
+            .as_ref()
+            .map_or_else(|| "*".to_owned(), |names| names.iter().map(quoted).collect::<Vec<_>>().join(", "));
+        let sql =
+            format!("SELECT {columns} FROM {function}({}){condition} ORDER BY {order}", names.join(", "));
         let named =
             |(name, value): &(String, ScalarValue)| (name.clone(), ScalarAndMetadata::from(value.clone()));
         Ok((sql, ParamValues::Map(self.arguments.iter().map(named).collect::<HashMap<_, _>>())))

@@ -56,8 +56,7 @@ fn a_search_is_the_call_in_sql() {
         let plain = condition.replace("-- and a comment", "");
         let sql = format!("text_search('pages', 'body', 'tea cup', 7) WHERE {plain} ORDER BY _score DESC");
         let expected = db.sql_blocking(&format!("SELECT id, _score FROM {sql}")).unwrap();
-        let got = db.search_blocking(&by_words().filter(condition)).unwrap();
-        let got: Vec<RecordBatch> = got.iter().map(|batch| batch.project(&[0, 4]).unwrap()).collect();
+        let got = db.search_blocking(&by_words().filter(condition).columns(["id", "_score"])).unwrap();
         let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         assert_eq!(rows(&got), rows(&expected), "{condition}");
         if rows(&got) > 0 {
@@ -89,6 +88,7 @@ fn wrong_calls_say_what_is_wrong() {
     for (search, part) in [
         (by_words().argument("colour", "red"), "no argument \"colour\""),
         (by_words().argument("k", 0_i64), "k must be a whole number above 0"),
+        (by_words().columns(["colour"]), "the result has id, kind, body, v, _score"),
         (by_words().filter("id <"), "Expected"),
         (by_words().filter("id < 3; DROP TABLE pages"), "end of expression"),
         (by_words().filter("id + 1"), "boolean"),

@@ -23,6 +23,7 @@ class Searches:
         columns: Sequence[str] | None = None,
         metric: str = "cosine",
         recall: float | None = None,
+        diversity: float = 0.0,
     ) -> Query:
         """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
 
@@ -38,8 +39,17 @@ class Searches:
             metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
             recall: the share of the nearest that is enough, from 0.5 up: ``0.98`` reads an eighth of what an exact
                 search reads. ``None`` or 1 finds them all.
+            diversity: what being unlike the rows already taken counts against being near, from 0 to 1 (maximal
+                marginal relevance among four times ``k`` rows); rows then come in the order in which they were taken.
         """
-        arguments = {"query": vector, "column": column, "k": k, "metric": metric, "recall": recall}
+        arguments = {
+            "query": vector,
+            "column": column,
+            "k": k,
+            "metric": metric,
+            "recall": recall,
+            "diversity": diversity,
+        }
         return Query(self._native.search("vector_search", arguments, _names(columns), where))
 
     def text_search(

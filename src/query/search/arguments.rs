@@ -20,6 +20,7 @@ pub(super) static VECTOR_SEARCH: Signature = Signature {
         optional("k", Default::Whole(K_DEFAULT)),
         optional("metric", Default::Text(METRIC_DEFAULT)),
         optional("recall", Default::Real(1.0)),
+        optional("diversity", Default::Real(0.0)),
     ],
     example: "vector_search('items', 'embedding', $1, 10, 'cosine', 0.98)",
 };
@@ -37,6 +38,8 @@ pub(super) struct Arguments {
     pub metric: Metric,
     /// `None` for an exact search.
     pub recall: Option<f64>,
+    /// What being unlike the others counts, from 0 to 1.
+    pub diversity: f64,
 }
 
 impl Arguments {
@@ -56,6 +59,13 @@ impl Arguments {
             k,
             metric,
             recall,
+            diversity: call.share("diversity")?,
         })
+    }
+
+    /// The same for another number of rows.
+    pub(super) fn with_k(&self, k: usize) -> Self {
+        let (table, column, query) = (self.table.clone(), self.column.clone(), self.query.clone());
+        Self { table, column, query, k, ..*self }
     }
 }

@@ -185,6 +185,15 @@ impl Call {
         metric.map_err(|error| plan_datafusion_err!("{}: {error}", self.signature.name))
     }
 
+    /// A number from 0 to 1.
+    pub(super) fn share(&self, name: &str) -> Result<f64> {
+        let share = self.weight(name)?;
+        match share <= 1.0 {
+            true => Ok(share),
+            false => plan_err!("{}: {name} must be a number from 0 to 1, not {share}", self.signature.name),
+        }
+    }
+
     /// The share of the nearest rows to find; `None` for all: a search that has to find everything is exact.
     pub(super) fn recall(&self, name: &str) -> Result<Option<f64>> {
         let value = self.value(name)?;

@@ -106,8 +106,7 @@ impl Search {
             .columns
             .as_ref()
             .map_or_else(|| "*".to_owned(), |names| names.iter().map(quoted).collect::<Vec<_>>().join(", "));
-        let sql =
-            format!("SELECT {columns} FROM {function}({}){condition} ORDER BY {order}", names.join(", "));
+        let sql = format!("SELECT {columns} FROM {function}({}){condition}{order}", names.join(", "));
         let named =
             |(name, value): &(String, ScalarValue)| (name.clone(), ScalarAndMetadata::from(value.clone()));
         Ok((sql, ParamValues::Map(self.arguments.iter().map(named).collect::<HashMap<_, _>>())))

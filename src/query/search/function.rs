@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
@@ -30,6 +30,7 @@ use trilith_udfs::vector::{self, DistanceFunction};
 
 use super::arguments::Arguments;
 use super::call::Call;
+use super::diverse::Diverse;
 use super::many::{FoundMany, vectors};
 use super::recognise::recognise;
 use super::tables::{Tables, needed_columns, pushed_down};
@@ -47,10 +48,16 @@ pub(super) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvide
     let table = tables.table(&name)?;
     let arguments = Arguments::read(call, (&name, &*table))?;
     match vectors(&arguments.query) {
+        Some(_) if arguments.diversity > 0.0 => {
+            plan_err!("{}: diversity is for one vector, not for a list of them", call.signature.name)
+        }
         Some(queries) => {
             let table = tables.own_table(call.signature.name, &name)?;
             let function = distance_udf(arguments.metric, arguments.recall);
             Ok(Arc::new(FoundMany::new(table, &arguments, queries, function)?))
+        }
+        None if arguments.diversity > 0.0 => {
+            Diverse::over(&arguments, |wider| Ok(Arc::new(Found::new(table, wider)?)))
         }
         None => Ok(Arc::new(Found::new(table, &arguments)?)),
     }
@@ -62,8 +69,10 @@ pub(super) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvide
 /// When there is no query.
 pub(super) fn order(call: &Call) -> Result<&'static str> {
     Ok(match vectors(call.value("query")?) {
-        Some(_) => "\"_query\", \"_distance\"",
-        None => "\"_distance\"",
+        Some(_) => " ORDER BY \"_query\", \"_distance\"",
+        // Rows come as they were taken.
+        None if call.share("diversity")? > 0.0 => "",
+        None => " ORDER BY \"_distance\"",
     })
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Function {
     /// Its name and arguments.
     pub(crate) signature: &'static Signature,
     pub(super) found: Find,
-    /// What the rows of a call are sorted by, in SQL.
+    /// The clause of SQL that says what the rows of a call are sorted by.
     pub(super) order: fn(&Call) -> Result<&'static str>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) static FUNCTIONS: [Function; 4] = [
 ];
 
 fn best_first(_: &Call) -> Result<&'static str> {
-    Ok("\"_score\" DESC")
+    Ok(" ORDER BY \"_score\" DESC")
 }
 
 /// The function of a name.

@@ -3,7 +3,7 @@
 //! `rows` are what any search looks at, `tables` and `columns` where functions find
 //! them, `functions` lists those, `call` and `named` are how SQL calls them, `direct` and `condition` how programs do. By distance:
 //! `knn` says what is searched, `coded` rules rows out by their codes, `nearest` keeps the best of them, `each` does so for many vectors, `exec` and `batch` are
-//! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments`,
+//! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments` and `diverse`,
 //! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`. Of
 //! each row of another table: `join`. By
 //! sparse vectors: `sparse`. These three give the best rows by a score, through the provider and node in `ranked`.
@@ -17,6 +17,7 @@ mod coded;
 mod columns;
 mod condition;
 mod direct;
+mod diverse;
 mod each;
 mod exec;
 mod function;

@@ -20,7 +20,7 @@ pub mod wal;
 
 pub use common::{
     Clock, ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Metric, Options,
-    Result, Retention, RowId, SeqNo, SetClock, SystemClock, TableId,
+    Result, Retention, RowId, SeqNo, SetClock, StoreOptions, SystemClock, TableId,
 };
 pub use db::{
     AlterTable, Appender, BackupProgress, BackupReport, Change, ChangeKind, Changes, CheckReport,

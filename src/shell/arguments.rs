@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
+use trilith_engine::io::object::address;
 
 use super::operations::Operation;
 use super::output::Format;
@@ -28,7 +29,7 @@ use super::{Console, FAILED};
                   trilith vacuum PATH                give back the space of deleted rows now"
 )]
 struct Line {
-    /// The database, a folder or a single file; in memory when absent
+    /// The database: a folder, a single file, or an address such as s3://bucket/name; in memory when absent
     #[arg(default_value = ":memory:")]
     path: PathBuf,
     /// Statements to run, separated by `;`
@@ -45,9 +46,12 @@ struct Line {
     /// Write results to this file instead of the standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Refuse every change, and take no lock
+    /// Refuse every change, and take no lock; so it is for a database on an object store unless --write is given
     #[arg(long)]
     read_only: bool,
+    /// Write to a database on an object store (s3://, gs://, az://): whoever writes to it now is taken over from
+    #[arg(long, conflicts_with = "read_only")]
+    write: bool,
     /// Show neither timing nor progress
     #[arg(short, long)]
     quiet: bool,
@@ -195,6 +199,8 @@ fn line(arguments: Vec<OsString>) -> Result<Action, Refused> {
             format!("{} is not text: say where to write it with --output FILE\n", line.format.name());
         return Err(Refused(Line::command().error(clap::error::ErrorKind::MissingRequiredArgument, message)));
     }
-    let Line { path, format, output, read_only, quiet, .. } = line;
+    let Line { path, format, output, read_only, write, quiet, .. } = line;
+    // There the newest writer wins, and a look must not end another's work.
+    let read_only = read_only || (address(&path).is_some() && !write);
     Ok(Action::Open(Arguments { path, tasks, format, output, read_only, quiet }))
 }

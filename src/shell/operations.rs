@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, ValueEnum};
+use trilith_engine::io::object::address;
 use trilith_engine::{
     BackupProgress, BackupReport, CopyMode, Engine, ErrorKind, Options, inspect_path, repair_path,
     restore_path,
@@ -215,9 +216,11 @@ impl Export {
     }
 }
 
-/// The database for writing, or for reading while another process writes to it.
+/// The database for writing, or for reading while another process writes to it. On an object store nobody is told that
+/// another one writes, but taken over from.
 fn open_even_beside_a_writer(path: &Path) -> Result<Arc<Engine>> {
-    let options = Options { create: false, background: false, ..Options::default() };
+    let read_only = address(path).is_some();
+    let options = Options { create: false, background: false, read_only, ..Options::default() };
     match Engine::open_path(path, options.clone()) {
         Err(busy) if busy.kind() == ErrorKind::Busy => {
             Ok(Engine::open_path(path, Options { read_only: true, ..options })?)

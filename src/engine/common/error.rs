@@ -121,6 +121,17 @@ pub enum Error {
         /// Process id, host and start time of the holder, as it wrote them.
         holder: String,
     },
+    /// Another process has opened the database for writing, on a storage where the newest writer takes over.
+    #[error(
+        "writing to {path:?} has ended here: {holder} has opened it for writing since; every commit that was \
+         acknowledged is kept, this one is not; reads go on; open the database again to take over in turn"
+    )]
+    TakenOver {
+        /// The database.
+        path: String,
+        /// Process id, host and start time of the new writer, as it wrote them.
+        holder: String,
+    },
     /// A stated limit was passed.
     #[error("{what}: {got} is over the limit of {max}")]
     Limit {
@@ -182,7 +193,7 @@ impl Error {
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Limit { .. } => ErrorKind::Limit,
-            Self::Closed(_) => ErrorKind::Closed,
+            Self::Closed(_) | Self::TakenOver { .. } => ErrorKind::Closed,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Io { .. } => ErrorKind::Io,

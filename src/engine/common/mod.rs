@@ -5,6 +5,7 @@ mod error;
 mod figures;
 mod ids;
 mod options;
+mod store_options;
 mod times;
 
 pub use clock::{Clock, MonotoneClock, SetClock, SystemClock};
@@ -12,4 +13,5 @@ pub use error::{ClosedReason, Error, ErrorKind, Result};
 pub use figures::{Figure, Figures, Metric, record_duration, record_size};
 pub use ids::{ColumnId, DatabaseId, Epoch, FileId, RowId, SeqNo, TableId};
 pub use options::{Durability, Options, Retention};
+pub use store_options::StoreOptions;
 pub use times::CommitTimes;

@@ -2,11 +2,12 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::clock::{Clock, SystemClock};
+use super::{Error, StoreOptions};
 
 /// When a commit is acknowledged; named in every published figure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -86,6 +87,12 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Bytes kept aside on disk, so that a full disk can still be tidied up; 0 keeps none.
     pub reserve_bytes: usize,
+    /// Credentials, endpoint and the like of an object store; what they do not say comes from the environment.
+    pub storage_options: StoreOptions,
+    /// Bytes of an object store's files that are kept in memory.
+    pub cache_bytes: usize,
+    /// How long a file that this writer replaced stays on an object store, for snapshots of other processes.
+    pub keep_removed: Duration,
     /// Flush and compact in background threads. Off in deterministic tests, which call `maintain`.
     pub background: bool,
 }
@@ -105,6 +112,9 @@ impl Default for Options {
             compaction_bytes_per_second: 0,
             clock: Arc::new(SystemClock),
             reserve_bytes: 256 << 10,
+            storage_options: StoreOptions::default(),
+            cache_bytes: 256 << 20,
+            keep_removed: Duration::from_secs(300),
             background: true,
         }
     }

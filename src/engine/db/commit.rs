@@ -287,9 +287,19 @@ impl Core {
         wal.sync().inspect_err(|_| self.poison())
     }
 
-    /// Freezes the memtables when they are full and starts a new log file for what follows.
+    /// Makes durable what a storage does not keep by itself when the process ends: commits at the level `buffered`.
+    pub fn sync_buffered(&self) -> Result<()> {
+        if self.storage.keeps_appends() || self.options.read_only {
+            return Ok(());
+        }
+        self.sync_log(&mut self.writer.lock())
+    }
+
+    /// Freezes the memtables when they are full, or their log lies in too many pieces, and starts a new log file for what
+    /// follows.
     fn freeze_when_full(&self, writer: &mut Writer) {
-        if self.published.load().state.active_bytes() >= self.options.memtable_bytes
+        let is_full = self.published.load().state.active_bytes() >= self.options.memtable_bytes;
+        if (is_full || writer.wal.as_ref().is_some_and(WalWriter::is_fragmented))
             && !self.poisoned.load(Ordering::Acquire)
         {
             // It fails only with the log, which then is poisoned: the next commit says so.

@@ -34,6 +34,8 @@ pub(super) struct Core {
     pub database: DatabaseId,
     pub epoch: Epoch,
     pub numbers: FileNumbers,
+    /// Manifests of this opening have numbers above this one.
+    pub first_manifest: u64,
     pub published: ArcSwap<Published>,
     pub recent: Recent,
     /// How a read-only engine keeps up with the writer.
@@ -109,24 +111,33 @@ impl Core {
             }));
         }
         if self.poisoned.load(Ordering::Acquire) {
-            let fenced = self.fenced.load(Ordering::Acquire);
-            return Err(Error::Closed(if fenced { ClosedReason::Fenced } else { ClosedReason::Poisoned }));
+            let lost = || self.lock.lock().as_ref().map(|lock| lock.lost());
+            let fenced = self.fenced.load(Ordering::Acquire).then(lost).flatten();
+            return Err(fenced.unwrap_or(Error::Closed(ClosedReason::Poisoned)));
         }
         Ok(())
     }
 
     /// Stops a writer whose lock no longer keeps others out.
     pub fn check_lock(&self) -> Result<()> {
-        if self.lock.lock().as_ref().is_none_or(|lock| lock.is_held()) {
-            return Ok(());
+        match &*self.lock.lock() {
+            Some(lock) if !lock.is_held() => {
+                self.fenced.store(true, Ordering::Release);
+                self.stop();
+                Err(lock.lost())
+            }
+            _ => Ok(()),
         }
-        self.fenced.store(true, Ordering::Release);
-        self.poison();
-        Err(Error::Closed(ClosedReason::Fenced))
     }
 
     /// Stops all writing: what the disk holds is unknown.
     pub fn poison(&self) {
+        // It may be the loss of the lock that showed in a failure: then that is what later calls are told.
+        let _ = self.check_lock();
+        self.stop();
+    }
+
+    fn stop(&self) {
         self.poisoned.store(true, Ordering::Release);
         self.work.1.notify_all();
     }
@@ -184,7 +195,7 @@ impl Core {
         self.check_writable()?;
         let mut next = live.manifest.clone();
         edit(&mut next)?;
-        next.number += 1;
+        next.number = next.number.max(self.first_manifest) + 1;
         next.previous = live.hash;
         next.epoch = self.epoch;
         next.next_file = self.numbers.peek();

@@ -254,9 +254,11 @@ impl Engine {
         }
         let sealed = match self.core.check_writable() {
             Ok(()) => self.seal(),
+            Err(Error::Closed(ClosedReason::ReadOnly | ClosedReason::SingleFile | ClosedReason::Clean)) => {
+                Ok(())
+            }
             // What was acknowledged below the level `group` may be gone.
-            Err(error @ Error::Closed(ClosedReason::Poisoned | ClosedReason::Fenced)) => Err(error),
-            Err(_) => Ok(()),
+            Err(error) => Err(error),
         };
         self.core.closed.store(true, Ordering::Release);
         self.core.jobs.cancel(None);
@@ -371,6 +373,7 @@ fn flush_once(core: &Core) -> Result<bool> {
 
 fn flush_and_reserve(core: &Core) -> Result<bool> {
     core.keep_reserve();
+    core.sync_buffered()?;
     flush_once(core)
 }
 

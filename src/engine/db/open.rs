@@ -14,9 +14,7 @@ use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::orphans::remove_orphans;
 use super::recovery::{Recovered, log_files, recover};
-use crate::common::{
-    ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result, SeqNo,
-};
+use crate::common::{DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::io::{LockGuard, Storage};
 use crate::lsm::compaction::Pace;
@@ -42,28 +40,32 @@ fn open_reader(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
 fn open_writer(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let lock = lock(&*storage, &options)?;
     remove_drafts(&*storage)?;
-    let stored = match manifest::load(&*storage)? {
+    let stored = manifest::load(&*storage)?;
+    let used = stored.as_ref().map_or(0, |stored| stored.manifest.next_file.0.max(stored.manifest.number));
+    let own = lock.numbers_above(used)?;
+    let stored = match stored {
         Some(stored) => {
             // The last process may have died between the renaming of CURRENT and the sync of its folder; what the
             // manifest before it needs is removed below.
             storage.sync_dir("")?;
             stored
         }
-        None => create(&*storage, &*lock)?,
+        None => create(&*storage, &*lock, own)?,
     };
-    let next = next_numbers(&*storage, &stored)?;
+    let next = next_numbers(&*storage, &stored, own)?;
     let log = storage.is_durable().then_some(next);
     let recovered = recover(&storage, stored.database, &stored.manifest, log, &|| held(&*lock))?;
     let (history, retired) = History::open(&storage, &stored, &recovered.state);
     remove_orphans(&*storage, stored.database, &stored.manifest, &|_| false)?;
     let core = assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock));
+    let core = Core { first_manifest: own.unwrap_or_default(), ..core };
     core.maintenance.lock().history = history;
     *core.retired.lock() = retired;
     Ok(core)
 }
 
 fn held(lock: &dyn LockGuard) -> Result<()> {
-    if lock.is_held() { Ok(()) } else { Err(Error::Closed(ClosedReason::Fenced)) }
+    if lock.is_held() { Ok(()) } else { Err(lock.lost()) }
 }
 
 /// What an earlier writer was about to name, it shall not find: see [`crate::io::Fence`].
@@ -77,11 +79,17 @@ fn remove_drafts(storage: &dyn Storage) -> Result<()> {
 }
 
 /// A file number above all that were ever given out, and the epoch of this opening.
-fn next_numbers(storage: &dyn Storage, stored: &Stored) -> Result<(FileId, Epoch)> {
+fn next_numbers(storage: &dyn Storage, stored: &Stored, own: Option<u64>) -> Result<(FileId, Epoch)> {
     let mut file = stored.manifest.next_file;
-    for dir in [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR] {
-        let used = storage.list(dir)?.iter().filter_map(|name| layout::file_number(name)).max();
-        file = file.max(used.map_or(file, FileId::next));
+    match own {
+        // What is listed may be another writer's, which numbers its files apart.
+        Some(own) => file = FileId(own),
+        None => {
+            for dir in [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR] {
+                let used = storage.list(dir)?.iter().filter_map(|name| layout::file_number(name)).max();
+                file = file.max(used.map_or(file, FileId::next));
+            }
+        }
     }
     let mut epoch = stored.manifest.epoch;
     if let Some(newest) = log_files(storage, &stored.manifest)?.last() {
@@ -123,10 +131,10 @@ fn check_ours(storage: &dyn Storage) -> Result<()> {
     }
 }
 
-fn create(storage: &dyn Storage, lock: &dyn LockGuard) -> Result<Stored> {
+fn create(storage: &dyn Storage, lock: &dyn LockGuard, own: Option<u64>) -> Result<Stored> {
     refuse_remains(storage)?;
     let database = DatabaseId(rand::random());
-    let manifest = Manifest { number: 1, ..Manifest::empty() };
+    let manifest = Manifest { number: own.unwrap_or_default() + 1, ..Manifest::empty() };
     storage.sync_dir("")?;
     let published = manifest::publish(storage, database, &manifest, &|| held(lock));
     let hash = published.map_err(|error| match error {
@@ -137,7 +145,7 @@ fn create(storage: &dyn Storage, lock: &dyn LockGuard) -> Result<Stored> {
 
 /// A database whose CURRENT is gone must not be taken for an empty folder.
 pub(super) fn refuse_remains(storage: &dyn Storage) -> Result<()> {
-    let is_first = |name: &String| *name == layout::manifest_name(1) || layout::is_draft(name);
+    let is_first = |name: &String| layout::is_first_manifest(name) || layout::is_draft(name);
     let manifests = storage.list(layout::MANIFEST_DIR)?.iter().any(|name| !is_first(name));
     let files = [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR];
     let mut remains = manifests;
@@ -175,6 +183,7 @@ fn assemble(
         database,
         epoch,
         numbers: FileNumbers::new(next_file),
+        first_manifest: 0,
         published: ArcSwap::from_pointee(published),
         recent: Default::default(),
         follower: Mutex::default(),

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::check::{CheckReport, check_storage};
 use super::engine::Engine;
 use crate::common::{Error, Options, Result};
-use crate::io::{ContainerStorage, LocalOptions, Storage, open_place};
+use crate::io::{ContainerStorage, object, open_for};
 
 static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Engine>>>> = LazyLock::new(Mutex::default);
 
@@ -23,7 +23,7 @@ static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Engine>>>> = LazyLock::new(Mut
 pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
     if options.read_only || ContainerStorage::is_at(path) {
         let options = Options { read_only: true, ..options };
-        return Engine::open(local(path, &options)?, options);
+        return Engine::open(open_for(path, &options)?, options);
     }
     let mut open = OPEN.lock();
     if let Some(engine) =
@@ -32,7 +32,7 @@ pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
         check_same(path, &options, engine.options())?;
         return Ok(engine);
     }
-    let engine = Engine::open(local(path, &options)?, options)?;
+    let engine = Engine::open(open_for(path, &options)?, options)?;
     open.retain(|_, engine| engine.strong_count() > 0);
     if let Some(path) = identity(path) {
         open.insert(path, Arc::downgrade(&engine));
@@ -46,16 +46,7 @@ pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
 /// When there is none, or its manifest cannot be read.
 pub fn check_path(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<CheckReport> {
     let options = Options { read_only: true, create: false, ..Options::default() };
-    check_storage(&local(path, &options)?, progress)
-}
-
-fn local(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
-    let local = LocalOptions {
-        mmap: options.mmap,
-        create: options.create && !options.read_only,
-        read_only: options.read_only,
-    };
-    open_place(path, local)
+    check_storage(&open_for(path, &options)?, progress)
 }
 
 /// Handles that share an engine share its settings.
@@ -82,5 +73,8 @@ fn differing(a: &Options, b: &Options) -> String {
 
 /// Two paths to one folder are one database.
 fn identity(path: &Path) -> Option<PathBuf> {
-    path.canonicalize().ok()
+    match object::address(path) {
+        Some(address) => Some(object::normal(address).into()),
+        None => path.canonicalize().ok(),
+    }
 }

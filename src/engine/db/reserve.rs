@@ -27,7 +27,9 @@ impl Core {
 
     /// Puts the reserve back. Without space for it nothing changes.
     pub fn keep_reserve(&self) {
-        let wanted = self.options.reserve_bytes > 0 && self.storage.is_durable();
+        // An object store does not fill up.
+        let wanted =
+            self.options.reserve_bytes > 0 && self.storage.is_durable() && self.storage.keeps_appends();
         if wanted && !self.reserve.load(Ordering::Acquire) {
             let kept = self.write_reserve();
             self.reserve.store(true, Ordering::Release);

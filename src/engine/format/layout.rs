@@ -82,6 +82,13 @@ pub fn manifest(number: u64) -> String {
     format!("{MANIFEST_DIR}/{number}.mf")
 }
 
+/// True for the name of a manifest that creates a database. On an object store each opening counts from a multiple of
+/// 2^32.
+#[must_use]
+pub fn is_first_manifest(name: &str) -> bool {
+    name.ends_with(".mf") && file_number(name).is_some_and(|number| number.0 as u32 == 1)
+}
+
 /// True for the name of a file that was being written and means nothing yet.
 #[must_use]
 pub fn is_draft(name: &str) -> bool {

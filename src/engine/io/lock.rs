@@ -75,7 +75,8 @@ fn busy(dir: &Path, file: &mut File) -> Error {
     Error::Busy { path: dir.display().to_string(), holder }
 }
 
-fn describe_self() -> String {
+/// Who holds the lock: process, host and time, as others are shown it.
+pub(crate) fn describe_self() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::fs::read_to_string("/etc/hostname"));
     let host = host.unwrap_or_default();

@@ -11,6 +11,7 @@ mod local;
 mod local_file;
 mod lock;
 mod memory;
+pub mod object;
 pub(crate) mod path;
 mod place;
 pub(crate) mod storage;
@@ -19,5 +20,6 @@ pub use container::{CONTAINER_MAGIC, ContainerStorage, ContainerWriter, FileDraf
 pub use local::{LocalOptions, LocalStorage, open_file};
 pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStorage;
-pub use place::open_place;
+pub use object::{ObjectStorage, ObjectTuning};
+pub use place::{open_for, open_place};
 pub use storage::{Fence, FileReader, FileWriter, LockGuard, Stamp, Storage};

@@ -1,11 +1,30 @@
-//! What a path of the user's leads to: the folder of a database, or a database in a single file.
+//! What a path of the user's leads to: the folder of a database, a database in a single file, or an object store.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::local::open_mapped;
-use super::{ContainerStorage, LocalOptions, LocalStorage, Storage};
-use crate::common::Result;
+use super::object::address;
+use super::{ContainerStorage, LocalOptions, LocalStorage, ObjectStorage, ObjectTuning, Storage};
+use crate::common::{Options, Result};
+
+/// Opens the place that a path, or the address of an object store, leads to, with the settings of an engine.
+///
+/// # Errors
+/// Those of [`open_place`] and [`ObjectStorage::connect`].
+pub fn open_for(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
+    if let Some(address) = address(path) {
+        let Options { cache_bytes, keep_removed, .. } = *options;
+        let tuning = ObjectTuning { cache_bytes, keep_removed, ..ObjectTuning::default() };
+        return Ok(Arc::new(ObjectStorage::connect(address, &options.storage_options, tuning)?));
+    }
+    let local = LocalOptions {
+        mmap: options.mmap,
+        create: options.create && !options.read_only,
+        read_only: options.read_only,
+    };
+    open_place(path, local)
+}
 
 /// Opens the place at `path`; a single file is only read, whatever the options say.
 ///

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 
-use crate::common::{Error, Result};
+use crate::common::{ClosedReason, Error, Result};
 
 /// What tells one state of a name from the next, at the cost of one look at it and no reading.
 ///
@@ -84,6 +84,11 @@ pub trait Storage: Send + Sync + Debug {
     fn link(&self, path: &str, source: &dyn Storage) -> Result<bool> {
         let _ = (path, source);
         Ok(false)
+    }
+
+    /// True when what was appended outlives the process without a sync, as in the memory of an operating system.
+    fn keeps_appends(&self) -> bool {
+        true
     }
 
     /// True when nothing here can ever be written.
@@ -160,6 +165,11 @@ pub trait FileWriter: Send + Debug {
 
     /// Gives back the room that was not used.
     fn trim(&mut self) {}
+
+    /// True once the file lies in so many pieces that what follows had better go to another one.
+    fn is_fragmented(&self) -> bool {
+        false
+    }
 }
 
 /// A sealed file.
@@ -227,6 +237,21 @@ pub trait LockGuard: Send + Sync + Debug {
     /// False once the lock no longer keeps another writer out: somebody replaced or removed what it lies on.
     fn is_held(&self) -> bool {
         true
+    }
+
+    /// What to tell a writer whose lock is not held.
+    fn lost(&self) -> Error {
+        Error::Closed(ClosedReason::Fenced)
+    }
+
+    /// A number above `used` from which this holder numbers files and manifests, and that no other holder ever counts
+    /// from: on a storage where one may still be at work without knowing that it has lost the lock. `None` elsewhere.
+    ///
+    /// # Errors
+    /// When the lock is lost.
+    fn numbers_above(&self, used: u64) -> Result<Option<u64>> {
+        let _ = used;
+        Ok(None)
     }
 }
 

@@ -1,12 +1,34 @@
 //! What every storage must do, run on each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::SimStorage;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+
+use super::{Bucket, BucketFaults, SimStorage};
 use crate::common::Error;
-use crate::io::{LocalOptions, LocalStorage, MemoryStorage, Storage};
+use crate::io::object::{CloudObjects, Objects};
+use crate::io::{LocalOptions, LocalStorage, MemoryStorage, ObjectStorage, ObjectTuning, Storage};
 
 fn on_each_storage(check: impl Fn(&dyn Storage)) {
+    on_each_folder(&check);
+    for keep_removed in [Duration::ZERO, Duration::from_secs(300)] {
+        let dir = tempfile::tempdir().unwrap();
+        let local = LocalFileSystem::new_with_prefix(dir.path()).unwrap();
+        let objects: [Arc<dyn Objects>; 3] = [
+            Arc::new(Bucket::new(1, BucketFaults::default(), None).client("test")),
+            Arc::new(CloudObjects::new(Arc::new(InMemory::new()), "a/b".into(), "memory".into())),
+            Arc::new(CloudObjects::new(Arc::new(local), "shop".into(), "folder".into())),
+        ];
+        for objects in objects {
+            check(&ObjectStorage::new(objects, ObjectTuning { keep_removed, ..ObjectTuning::default() }));
+        }
+    }
+}
+
+/// Those that know folders.
+fn on_each_folder(check: &impl Fn(&dyn Storage)) {
     for mmap in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         check(&LocalStorage::open(dir.path(), LocalOptions { mmap, ..LocalOptions::default() }).unwrap());
@@ -49,6 +71,7 @@ fn bytes_come_back() {
 #[test]
 fn ranges_beyond_the_end_are_damage() {
     on_each_storage(|storage| {
+        let _lock = storage.lock().unwrap();
         storage.publish("", "x", b"hello").unwrap();
         let reader = storage.open("x").unwrap();
         #[expect(clippy::reversed_empty_ranges, reason = "that is the point")]
@@ -73,7 +96,6 @@ fn empty_files_are_files() {
 fn names_behave() {
     on_each_storage(|storage| {
         assert_eq!(storage.list("wal").unwrap(), Vec::<String>::new());
-        assert_eq!(io_kind(storage.create("wal/1.wal").unwrap_err()), std::io::ErrorKind::NotFound);
         assert_eq!(io_kind(storage.open("nothing").unwrap_err()), std::io::ErrorKind::NotFound);
         storage.create_dir("wal").unwrap();
         storage.create_dir("wal").unwrap();
@@ -92,8 +114,16 @@ fn names_behave() {
 }
 
 #[test]
+fn a_file_needs_its_folder() {
+    on_each_folder(&|storage: &dyn Storage| {
+        assert_eq!(io_kind(storage.create("wal/1.wal").unwrap_err()), std::io::ErrorKind::NotFound);
+    });
+}
+
+#[test]
 fn publish_replaces() {
     on_each_storage(|storage| {
+        let _lock = storage.lock().unwrap();
         storage.publish("", "CURRENT", b"one").unwrap();
         let old = storage.open("CURRENT").unwrap();
         storage.publish("", "CURRENT", b"second").unwrap();
@@ -105,6 +135,7 @@ fn publish_replaces() {
 #[test]
 fn removed_files_serve_their_readers() {
     on_each_storage(|storage| {
+        let _lock = storage.lock().unwrap();
         storage.publish("", "x", b"hello").unwrap();
         let reader = storage.open("x").unwrap();
         let view = reader.read(1..5).unwrap();
@@ -113,6 +144,55 @@ fn removed_files_serve_their_readers() {
         assert_eq!(reader.read(0..5).unwrap().as_slice(), b"hello");
         drop(reader);
         assert_eq!(view.as_slice(), b"ello");
+    });
+}
+
+#[test]
+fn named_files_grow_with_each_sync() {
+    on_each_storage(|storage| {
+        let lock = storage.lock().unwrap();
+        storage.create_dir("wal").unwrap();
+        let mut file = storage.create("wal/1.wal.new").unwrap();
+        let mut wanted = vec![7; 100];
+        file.append(&wanted).unwrap();
+        file.sync().unwrap();
+        storage.rename("wal/1.wal.new", "wal/1.wal").unwrap();
+        for step in 0..200_u8 {
+            let bytes = vec![step; usize::from(step) * 3];
+            file.append(&bytes).unwrap();
+            file.sync().unwrap();
+            wanted.extend(bytes);
+        }
+        let reader = storage.open("wal/1.wal").unwrap();
+        let len = wanted.len() as u64;
+        assert_eq!(reader.load(0..len).unwrap().as_slice(), wanted);
+        assert_eq!(reader.load(99..5000).unwrap().as_slice(), &wanted[99..5000]);
+        assert_eq!(storage.list("wal").unwrap(), ["1.wal"]);
+        storage.remove("wal/1.wal").unwrap();
+        assert_eq!(storage.list("wal").unwrap(), Vec::<String>::new());
+        drop((file, lock));
+    });
+}
+
+#[test]
+fn long_files_come_back() {
+    on_each_storage(|storage| {
+        storage.create_dir("sst").unwrap();
+        storage.create_dir("idx").unwrap();
+        let bytes: Vec<u8> = (0..20_000_000_u32).map(|at| (at >> 8) as u8 ^ at as u8).collect();
+        let mut file = storage.create("sst/1.arrow").unwrap();
+        bytes.chunks(3_000_000).for_each(|some| file.append(some).unwrap());
+        file.sync().unwrap();
+        storage.write_draft("idx/1.new", &bytes).unwrap();
+        storage.rename("idx/1.new", "idx/1").unwrap();
+        for path in ["sst/1.arrow", "idx/1"] {
+            let reader = storage.open(path).unwrap();
+            assert_eq!(reader.len(), bytes.len() as u64);
+            for range in [0..20_000_000, 1_048_575..1_048_577, 2_097_152..5_000_000, 19_999_999..20_000_000] {
+                let part = &bytes[range.start as usize..range.end as usize];
+                assert!(reader.read(range).unwrap().as_slice() == part);
+            }
+        }
     });
 }
 

@@ -3,6 +3,7 @@
 //! Always compiled, used by no other part of the engine. Everything here is deterministic: the same calls and
 //! seeds give the same disks, so that a failure found at random can be run again.
 
+mod bucket;
 mod crash;
 mod disk;
 mod faulty;
@@ -14,6 +15,7 @@ mod sim_file;
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod contract;
 
+pub use bucket::{Bucket, BucketBug, BucketClient, BucketFaults};
 pub use crash::{CrashPolicy, Fate};
 pub use faulty::{CallKind, Fault, FaultError};
 pub use sim::SimStorage;

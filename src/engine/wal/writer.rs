@@ -192,6 +192,12 @@ impl WalWriter {
         self.full
     }
 
+    /// True when what follows had better go to another file.
+    #[must_use]
+    pub fn is_fragmented(&self) -> bool {
+        self.file.is_fragmented()
+    }
+
     /// Hands the buffer to the operating system in one write: it then survives the process.
     ///
     /// # Errors

@@ -22,8 +22,9 @@ use std::sync::Arc;
 use super::core::Core;
 use super::manifest;
 use super::orphans::remove_orphans;
-use crate::common::{Error, Result, SeqNo};
-use crate::io::{LocalOptions, LocalStorage, Storage, open_place};
+use crate::common::{Error, Options, Result, SeqNo};
+use crate::io::object::address;
+use crate::io::{LocalOptions, LocalStorage, Storage, open_for};
 use capture::Captured;
 
 pub(super) use copy::Copier;
@@ -136,15 +137,22 @@ pub fn restore_path(
     mode: CopyMode,
     progress: OnProgress<'_>,
 ) -> Result<BackupReport> {
-    let options = LocalOptions { mmap: false, create: false, read_only: true };
-    let source = open_place(backup, options)?;
+    let source = source_at(backup)?;
     let target = local_target(path)?;
     check_empty(&*target)?;
     restore_storage(&source, target, mode, progress)
 }
 
-/// The folder that a backup goes to, made when it is missing.
+/// Where a backup, or a database that is repaired, is read from.
+pub(super) fn source_at(path: &Path) -> Result<Arc<dyn Storage>> {
+    open_for(path, &Options { mmap: false, create: false, read_only: true, ..Options::default() })
+}
+
+/// The folder, or place on an object store, that a backup goes to, made when it is missing.
 pub(super) fn local_target(path: &Path) -> Result<Arc<dyn Storage>> {
+    if address(path).is_some() {
+        return open_for(path, &Options::default());
+    }
     Ok(Arc::new(LocalStorage::open(path, LocalOptions { mmap: false, ..LocalOptions::default() })?))
 }
 
@@ -184,7 +192,7 @@ fn finish(captured: Captured<'_>, target: &Target, progress: OnProgress<'_>) -> 
         copier.table_file(info, progress)?;
     }
     copier.sync()?;
-    manifest.number = target.next_number(manifest.number);
+    manifest.number = target.next_number(manifest.number)?;
     target.publish(&manifest)?;
     // What earlier backups left that this one does not need.
     remove_orphans(target.storage(), target.database(), &manifest, &|_| false)?;

@@ -18,7 +18,7 @@ pub(in crate::db) struct Target {
     database: DatabaseId,
     /// The backup that is there already.
     before: Option<Stored>,
-    _lock: Box<dyn LockGuard>,
+    lock: Box<dyn LockGuard>,
 }
 
 impl Target {
@@ -42,7 +42,7 @@ impl Target {
         if before.is_none() {
             storage.publish("", UNFINISHED, b"a backup was begun here and did not come to its end\n")?;
         }
-        Ok(Self { storage, database, before, _lock: lock })
+        Ok(Self { storage, database, before, lock })
     }
 
     pub(in crate::db) fn storage(&self) -> &dyn Storage {
@@ -74,8 +74,9 @@ impl Target {
     }
 
     /// A number that no manifest here has, so that the one before stays whole until CURRENT is swung.
-    pub(in crate::db) fn next_number(&self, number: u64) -> u64 {
-        self.before().map_or(number, |before| number.max(before.number + 1))
+    pub(in crate::db) fn next_number(&self, number: u64) -> Result<u64> {
+        let number = self.before().map_or(number, |before| number.max(before.number + 1));
+        Ok(self.lock.numbers_above(number)?.map_or(number, |own| own + 1))
     }
 
     /// Makes the backup what the folder holds.

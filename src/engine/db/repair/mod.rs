@@ -17,12 +17,12 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::backup::{Target, check_empty, local_target};
+use super::backup::{Target, check_empty, local_target, source_at};
 use super::check::check_storage;
 use super::manifest::Manifest;
 use crate::common::{Error, FileId, Result};
 use crate::format::layout;
-use crate::io::{LocalOptions, Storage, open_place};
+use crate::io::Storage;
 use crate::lsm::FileNumbers;
 
 pub use report::{Loss, LossKind, RepairReport};
@@ -37,8 +37,7 @@ pub fn repair_path(
     path: &Path,
     progress: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<RepairReport> {
-    let options = LocalOptions { mmap: false, create: false, read_only: true };
-    let source = open_place(damaged, options)?;
+    let source = source_at(damaged)?;
     repair_storage(&source, local_target(path)?, progress)
 }
 

@@ -7,6 +7,7 @@ mod disk_full;
 mod expiry;
 mod fence;
 mod follow;
+mod object;
 mod ordered;
 mod past;
 mod regressions;

@@ -1,8 +1,12 @@
 //! The test of the tests: each planted bug must be caught by its harness within its time.
 
+use trilith_engine::testing::BucketBug;
+
 use crate::planted::Bug;
 use crate::report::{Budget, Report, Verdict};
-use crate::{h1_crash, h2_faults, h6_flips, h10_history, h14_syscalls, h15_processes, h19_repair};
+use crate::{
+    h1_crash, h2_faults, h6_flips, h10_history, h14_syscalls, h15_processes, h16_objects, h19_repair,
+};
 
 type Hunt = fn(&Budget, Option<Bug>) -> Report;
 
@@ -42,6 +46,15 @@ pub fn harness(budget: &Budget) -> Report {
     } else {
         Verdict::Wrong("h15 does not notice a second writer".into())
     });
+    for bug in [BucketBug::PutNewReplaces, BucketBug::LosesPuts] {
+        let found = h16_objects::objects(&Budget::new(budget.seed, 5.0 * budget.secs), Some(bug));
+        report.add("searched", found.injected);
+        report.count(if found.failures.is_empty() {
+            Verdict::Wrong(format!("h16 does not notice {bug:?} in {} trials", found.injected))
+        } else {
+            Verdict::Survived
+        });
+    }
     report.count(if h19_repair::notices_an_undeclared_loss() {
         Verdict::Survived
     } else {

@@ -21,6 +21,7 @@ mod h15_limits;
 mod h15_paths;
 mod h15_processes;
 mod h15_writers;
+mod h16_objects;
 mod h19_backup;
 mod h19_repair;
 mod h1_crash;
@@ -51,7 +52,7 @@ use report::{Budget, Report};
 /// Name, entry point, floor for 60 seconds, seconds in the short run.
 type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
 
-const HARNESSES: [Harness; 13] = [
+const HARNESSES: [Harness; 14] = [
     ("h1", h1_crash::harness, 20_000, 6.0),
     ("h2", h2_faults::harness, 10_000, 6.0),
     ("h3", h3_kill::harness, 3_000, 8.0),
@@ -63,8 +64,9 @@ const HARNESSES: [Harness; 13] = [
     ("h13", h13_full::harness, 300, 6.0),
     ("h14", h14_syscalls::harness, 8_000, 6.0),
     ("h15", h15_processes::harness, 1_000, 6.0),
+    ("h16", h16_objects::harness, 2_000, 6.0),
     ("h19", h19_repair::harness, 500, 5.0),
-    ("planted", h0_planted::harness, 11, 5.0),
+    ("planted", h0_planted::harness, 13, 5.0),
 ];
 
 fn main() {

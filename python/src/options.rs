@@ -1,8 +1,11 @@
 //! Options of `connect`, from Python keywords to the database's own.
 
+use std::time::Duration;
+
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBool, PyDict};
 use trilith::Options;
+use trilith::engine::StoreOptions;
 
 use crate::error::{from_engine, invalid};
 
@@ -29,10 +32,35 @@ fn set(options: &mut Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         }
         "memory_limit" => options.memory_limit = Some(bytes(name, value)?),
         "transaction_limit" => options.engine.transaction_bytes = bytes(name, value)?,
+        "storage_options" => options.engine.storage_options = storage_options(value)?,
+        "cache_limit" => options.engine.cache_bytes = bytes(name, value)?,
+        "keep_removed" => {
+            let seconds: f64 = value.extract()?;
+            let time = Duration::try_from_secs_f64(seconds);
+            options.engine.keep_removed =
+                time.map_err(|_| invalid(format!("keep_removed {seconds} is no number of seconds")))?;
+        }
         "threads" => options.threads = Some(value.extract()?),
         other => return Err(invalid(format!("option {other:?} is unknown"))),
     }
     Ok(())
+}
+
+/// Names and texts; numbers and booleans are taken as they are written.
+fn storage_options(value: &Bound<'_, PyAny>) -> PyResult<StoreOptions> {
+    let given =
+        value.cast::<PyDict>().map_err(|_| invalid("storage_options is no dict of names and texts"))?;
+    given
+        .iter()
+        .map(|(name, value)| {
+            let text = if value.is_instance_of::<PyBool>() {
+                value.extract::<bool>()?.to_string()
+            } else {
+                value.str()?.to_string()
+            };
+            Ok((name.extract::<String>()?, text))
+        })
+        .collect()
 }
 
 /// A number of bytes: an int, or text such as "512MB" or "4 GiB".

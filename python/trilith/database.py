@@ -11,12 +11,10 @@ from typing import Any, Self, TypeVar
 from trilith._native import Database as NativeDatabase
 from trilith._native import retry_delay
 from trilith._progress import Progress, reporter
-from trilith.errors import Conflict, Invalid, Unsupported
+from trilith.errors import Conflict, Invalid
 from trilith.table import Table, _unwrapped
 from trilith.transaction import Transaction
 from trilith.versions import Versions
-
-IN_MEMORY = ":memory:"
 
 T = TypeVar("T")
 
@@ -40,7 +38,9 @@ class Database(Versions):
     transactions of their own use :meth:`transaction`, or ``connect()`` again.
 
     Args:
-        path: a directory, or ``":memory:"`` for one that is gone when it is closed.
+        path: a directory; ``"s3://bucket/name"``, ``"gs://..."`` or ``"az://..."`` for a database on an object store,
+            where the newest writer takes over from the one before; or ``":memory:"`` for one that is gone when it is
+            closed.
         read_only: refuse writes and take no lock, so that another process may write.
         create: make the database when there is none at ``path``.
         durability: when a commit counts as done: ``"none"`` (kept in memory), ``"buffered"`` (survives the
@@ -50,6 +50,12 @@ class Database(Versions):
         transaction_limit: bytes that the writes of one transaction may take, as a number or ``"1GB"``; 256 MiB when
             None.
         threads: cores that a query uses; all when None.
+        storage_options: credentials, ``endpoint``, ``region`` and the like of an object store, by the names that its
+            clients use; what they do not say comes from the environment (``AWS_ACCESS_KEY_ID`` ...).
+        cache_limit: bytes of an object store's files that are kept in memory, as a number or ``"1GB"``; 256 MiB when
+            None.
+        keep_removed: seconds that a file which this writer replaced stays on an object store, for snapshots of other
+            processes; 300 when None.
         local_objects: let ``sql()`` find the caller's Arrow, pandas and polars variables by name.
 
     Raises:
@@ -71,6 +77,9 @@ class Database(Versions):
         memory_limit: int | str | None = None,
         transaction_limit: int | str | None = None,
         threads: int | None = None,
+        storage_options: Mapping[str, str | int | bool] | None = None,
+        cache_limit: int | str | None = None,
+        keep_removed: float | None = None,
         local_objects: bool = True,
     ) -> None:
         """Open the database."""
@@ -82,6 +91,9 @@ class Database(Versions):
             "memory_limit": memory_limit,
             "transaction_limit": transaction_limit,
             "threads": threads,
+            "storage_options": None if storage_options is None else dict(storage_options),
+            "cache_limit": cache_limit,
+            "keep_removed": keep_removed,
         }
         self._version = None
         self._local_objects = local_objects
@@ -281,19 +293,3 @@ class Database(Versions):
         """Show the path."""
         at = "" if self._version is None else f" at version {self._version}"
         return f"<trilith database {self.path!r}{at}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as path and options: another process opens the database anew.
-
-        Raises:
-            Unsupported: the database is in memory, where another process cannot reach it.
-        """
-        if self.path == IN_MEMORY:
-            raise Unsupported("a database in memory cannot be pickled; give it a path")
-        options = {**self._options, "local_objects": self._local_objects}
-        return (_reopen, (self.path, options, self._version))
-
-
-def _reopen(path: str, options: dict[str, Any], version: int | None) -> Database:
-    database = Database(path, **options)
-    return database if version is None else database.at(version)

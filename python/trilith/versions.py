@@ -1,4 +1,4 @@
-"""Past versions of a database: reading them, what keeps them, and branches off them."""
+"""Past versions of a database: reading them, what keeps them, and branches off them; and how one is pickled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 from trilith._native import Database as NativeDatabase
 from trilith._progress import Progress, reporter
 from trilith._statements import Statements
-from trilith.errors import Invalid
+from trilith.errors import Invalid, Unsupported
 from trilith.query import Query
 
 
@@ -124,6 +124,28 @@ class Versions(Statements):
             Invalid: the folder holds something.
         """
         return self._native.branch(os.fspath(path), reporter(progress, "branch", "bytes"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as path and options: another process opens the database anew.
+
+        One on an object store is opened for reading, as its writer would be taken over from, and with the credentials
+        of that process's environment.
+
+        Raises:
+            Unsupported: the database is in memory, where another process cannot reach it.
+        """
+        path = self._native.path
+        if path == ":memory:":
+            raise Unsupported("a database in memory cannot be pickled; give it a path")
+        options = {**self._options, "local_objects": self._local_objects}
+        if "://" in path:
+            options |= {"read_only": True, "storage_options": None}
+        return (_reopen, (type(self), path, options, self._version))
+
+
+def _reopen(kind: Any, path: str, options: dict[str, Any], version: int | None) -> Any:
+    database = kind(path, **options)
+    return database if version is None else database.at(version)
 
 
 def _millis(moment: datetime.datetime | str) -> int:

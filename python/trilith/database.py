@@ -45,7 +45,9 @@ class Database(Versions):
         create: make the database when there is none at ``path``.
         durability: when a commit counts as done: ``"none"`` (kept in memory), ``"buffered"`` (survives the
             process), ``"group"`` (on disk, the default), ``"strict"`` (on disk, in a sync of its own).
-        mmap: read files through a memory map.
+        encryption_key: 32 bytes (``secrets.token_bytes(32)``), or 64 hexadecimal digits, that a new database is
+            encrypted with and that opens it ever after. Whoever loses the key loses the data.
+        mmap: read files through a memory map; those of an encrypted database never are.
         memory_limit: bytes that queries may hold before they spill, as a number or ``"4GB"``.
         transaction_limit: bytes that the writes of one transaction may take, as a number or ``"1GB"``; 256 MiB when
             None.
@@ -54,7 +56,8 @@ class Database(Versions):
 
     Raises:
         Busy: another process has the database open for writing.
-        Invalid: the path holds something else, or an option is unknown.
+        Invalid: the path holds something else, an option is unknown, or the encryption key is missing, wrong, or not
+            wanted.
         NotFound: nothing is there and ``create`` is False.
     """
 
@@ -67,6 +70,7 @@ class Database(Versions):
         read_only: bool = False,
         create: bool = True,
         durability: str = "group",
+        encryption_key: bytes | str | None = None,
         mmap: bool = True,
         memory_limit: int | str | None = None,
         transaction_limit: int | str | None = None,
@@ -85,12 +89,18 @@ class Database(Versions):
         }
         self._version = None
         self._local_objects = local_objects
-        self._native = NativeDatabase.open(os.fspath(path), self._options)
+        # The key is not among the options that are kept.
+        self._native = NativeDatabase.open(os.fspath(path), {**self._options, "encryption_key": encryption_key})
 
     @property
     def path(self) -> str:
         """The directory, or ``":memory:"``."""
         return self._native.path
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the files are encrypted."""
+        return self._native.encrypted
 
     def transaction(self, isolation: str = "snapshot", *, read_only: bool = False) -> Transaction:
         """Begin a transaction: reads and writes of any tables and collections that commit together.
@@ -232,6 +242,17 @@ class Database(Versions):
         """
         return self._native.export(os.fspath(path), replace, reporter(progress, "export", "bytes"))
 
+    def rotate_key(self, encryption_key: bytes | str) -> None:
+        """Make another key the one that opens an encrypted database, at once, whatever its size.
+
+        Files written from then on are sealed with a new data key; older ones get it as they are rewritten, all of them
+        by :meth:`vacuum`. Keep the old key until this has returned, and for backups made before.
+
+        Raises:
+            Invalid: the database is not encrypted, or the key is none.
+        """
+        self._native.rotate_key(encryption_key)
+
     def vacuum(self) -> dict[str, int]:
         """Rewrite every file that holds deleted, replaced or expired rows, now, and remove files that nothing names.
 
@@ -286,8 +307,10 @@ class Database(Versions):
         """Pickle as path and options: another process opens the database anew.
 
         Raises:
-            Unsupported: the database is in memory, where another process cannot reach it.
+            Unsupported: the database is in memory, where another process cannot reach it, or encrypted.
         """
+        if self.encrypted:
+            raise Unsupported("an encrypted database cannot be pickled, as its key must not be; open it there by its path")
         if self.path == IN_MEMORY:
             raise Unsupported("a database in memory cannot be pickled; give it a path")
         options = {**self._options, "local_objects": self._local_objects}

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+use super::key::KeyArgument;
 use super::operations::Operation;
 use super::output::Format;
 use super::{Console, FAILED};
@@ -25,7 +26,8 @@ use super::{Console, FAILED};
                   trilith backup PATH FOLDER         copy a database, also while it is written to\n  \
                   trilith restore FOLDER PATH        make a database of a backup\n  \
                   trilith repair PATH NEWPATH        save what a damaged database still proves, and list the rest\n  \
-                  trilith vacuum PATH                give back the space of deleted rows now"
+                  trilith vacuum PATH                give back the space of deleted rows now\n  \
+                  trilith rotate-key PATH FILE       make the key in FILE the one that opens an encrypted database"
 )]
 struct Line {
     /// The database, a folder or a single file; in memory when absent
@@ -51,6 +53,8 @@ struct Line {
     /// Show neither timing nor progress
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Verify every byte of a database; the exit status is 1 when something is damaged.
@@ -59,6 +63,8 @@ struct Line {
 struct CheckLine {
     /// The database, a folder
     path: PathBuf,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Copy a file into a table; the file's extension names the format.
@@ -71,6 +77,8 @@ struct CopyLine {
     table: String,
     /// The file: .parquet, .csv, .json or .arrow
     file: String,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Write a table into a file, whose extension names the format; or, without a table, the whole database into a single
@@ -86,6 +94,8 @@ struct ExportLine {
     /// Of a whole database: replace the file
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Something to run.
@@ -104,13 +114,14 @@ pub(super) struct Arguments {
     pub output: Option<PathBuf>,
     pub read_only: bool,
     pub quiet: bool,
+    pub key: KeyArgument,
 }
 
 /// What a command line asks for.
 #[derive(Debug)]
 pub(super) enum Action {
     Open(Arguments),
-    Check { path: PathBuf },
+    Check { path: PathBuf, key: KeyArgument },
     Operate(Operation),
 }
 
@@ -142,7 +153,10 @@ where
     let subcommand = arguments.get(1).and_then(|word| word.to_str()).map(str::to_owned);
     let mut rest = || std::mem::take(&mut arguments).into_iter().skip(1);
     match subcommand.as_deref() {
-        Some("check") => Ok(Action::Check { path: CheckLine::try_parse_from(rest())?.path }),
+        Some("check") => {
+            let CheckLine { path, key } = CheckLine::try_parse_from(rest())?;
+            Ok(Action::Check { path, key })
+        }
         Some("import") => CopyLine::try_parse_from(rest()).map(|line| line.action("FROM")).map_err(Refused),
         Some("export") => Ok(ExportLine::try_parse_from(rest())?.action()),
         Some(name) => match Operation::parse(name, arguments.iter().skip(1).cloned()) {
@@ -155,11 +169,11 @@ where
 
 impl ExportLine {
     fn action(self) -> Action {
-        let Self { path, mut what, replace } = self;
+        let Self { path, mut what, replace, key } = self;
         let file = what.pop().unwrap_or_default();
         match what.pop() {
-            Some(table) => CopyLine { path, table, file }.action("TO"),
-            None => Action::Operate(Operation::export(path, file.into(), replace)),
+            Some(table) => CopyLine { path, table, file, key }.action("TO"),
+            None => Action::Operate(Operation::export(path, file.into(), replace, key)),
         }
     }
 }
@@ -176,6 +190,7 @@ impl CopyLine {
             output: None,
             read_only: direction == "TO",
             quiet: false,
+            key: self.key,
         })
     }
 }
@@ -195,6 +210,6 @@ fn line(arguments: Vec<OsString>) -> Result<Action, Refused> {
             format!("{} is not text: say where to write it with --output FILE\n", line.format.name());
         return Err(Refused(Line::command().error(clap::error::ErrorKind::MissingRequiredArgument, message)));
     }
-    let Line { path, format, output, read_only, quiet, .. } = line;
-    Ok(Action::Open(Arguments { path, tasks, format, output, read_only, quiet }))
+    let Line { path, format, output, read_only, quiet, key, .. } = line;
+    Ok(Action::Open(Arguments { path, tasks, format, output, read_only, quiet, key }))
 }

@@ -5,11 +5,14 @@ mod error;
 mod figures;
 mod ids;
 mod options;
+mod secret;
 mod times;
 
 pub use clock::{Clock, MonotoneClock, SetClock, SystemClock};
-pub use error::{ClosedReason, Error, ErrorKind, Result};
+pub use error::{ClosedReason, Error, ErrorKind, KeyFault, Result};
 pub use figures::{Figure, Figures, Metric, record_duration, record_size};
 pub use ids::{ColumnId, DatabaseId, Epoch, FileId, RowId, SeqNo, TableId};
 pub use options::{Durability, Options, Retention};
+pub(crate) use secret::Secret;
+pub use secret::{EncryptionKey, KEY_BYTES};
 pub use times::CommitTimes;

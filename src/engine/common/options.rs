@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::clock::{Clock, SystemClock};
+use super::{EncryptionKey, Error};
 
 /// When a commit is acknowledged; named in every published figure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -70,6 +70,8 @@ pub struct Options {
     pub create: bool,
     /// Read sealed files through a memory map after verifying them; otherwise by `pread`, verified each time.
     pub mmap: bool,
+    /// The key of an encrypted database, or of a new one that is to be; `None` for one that is not encrypted.
+    pub encryption_key: Option<EncryptionKey>,
     /// Memtable bytes, over all tables, at which a flush starts.
     pub memtable_bytes: usize,
     /// Appends of at least this many bytes skip the log and are written as sorted files at once.
@@ -97,6 +99,7 @@ impl Default for Options {
             read_only: false,
             create: true,
             mmap: true,
+            encryption_key: None,
             memtable_bytes: 64 << 20,
             direct_append_bytes: 8 << 20,
             transaction_bytes: 256 << 20,

@@ -23,7 +23,7 @@ use super::snapshot::Snapshot;
 use super::stats::TableStats;
 use super::transaction::{Isolation, Transaction};
 use super::vacuum::VacuumReport;
-use crate::common::{ClosedReason, Error, Metric, Options, Result, SeqNo};
+use crate::common::{ClosedReason, EncryptionKey, Error, Metric, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::format::table::{TableDef, TableName};
 use crate::io::{MemoryStorage, Storage};
@@ -49,7 +49,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`, `Invalid` for a path that holds something else, `Busy` when another process writes to it,
-    /// `Corrupt`, `Unsupported`, `Io`.
+    /// `Key` when the encryption key is missing, wrong or not wanted, `Corrupt`, `Unsupported`, `Io`.
     pub fn open_path(path: &Path, options: Options) -> Result<Arc<Self>> {
         super::registry::open_path(path, options)
     }
@@ -57,8 +57,12 @@ impl Engine {
     /// A database that lives and dies with the process.
     ///
     /// # Errors
-    /// None that a caller can cause.
+    /// `Invalid` for an encryption key, as there is no disk to keep secrets from.
     pub fn in_memory(options: Options) -> Result<Arc<Self>> {
+        if options.encryption_key.is_some() {
+            let why = "a database in memory writes no files to encrypt; give a path, or no key";
+            return Err(Error::invalid("the encryption key", why));
+        }
         Self::open(Arc::new(MemoryStorage::new()), options)
     }
 
@@ -198,6 +202,16 @@ impl Engine {
         self.core.vacuum()
     }
 
+    /// Makes `key` the one that opens an encrypted database: at once, whatever its size. Files written from then on also
+    /// have a new data key; older ones get it as they are rewritten, all of them by [`Engine::vacuum`]. Keep the old key
+    /// until this has returned, and for backups made before.
+    ///
+    /// # Errors
+    /// `Key` when the database is not encrypted; `Closed`; when the disk refuses, after which one of the two keys opens it.
+    pub fn rotate_key(&self, key: &EncryptionKey) -> Result<()> {
+        self.core.rotate_key(key)
+    }
+
     /// Stops the compactions under way; they leave nothing behind, and begin again where they are still due.
     pub fn cancel_compactions(&self) {
         self.core.jobs.cancel(None);
@@ -312,6 +326,20 @@ impl Engine {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.core.check_open().is_ok()
+    }
+
+    /// True when files are encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.core.storage.encryption().is_some()
+    }
+
+    /// True when the database opens with `key`, or without one.
+    pub(super) fn opens_with(&self, key: Option<&EncryptionKey>) -> bool {
+        match (self.core.storage.encryption(), key) {
+            (Some(storage), Some(key)) => storage.opens_with(key),
+            (storage, key) => storage.is_none() && key.is_none(),
+        }
     }
 
     /// How it was opened.

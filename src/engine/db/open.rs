@@ -18,13 +18,14 @@ use crate::common::{
     ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result, SeqNo,
 };
 use crate::format::layout;
-use crate::io::{LockGuard, Storage};
+use crate::io::{LockGuard, Storage, unlock};
 use crate::lsm::compaction::Pace;
 use crate::lsm::{FileNumbers, Published, State};
 use crate::wal::read_header;
 
 /// Opens what `storage` holds, or creates a database there.
 pub(super) fn open_core(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
+    let storage = unlock(storage, options.encryption_key.as_ref())?;
     if options.read_only { open_reader(storage, options) } else { open_writer(storage, options) }
 }
 

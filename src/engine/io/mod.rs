@@ -7,6 +7,7 @@
 
 pub(crate) mod aligned;
 mod container;
+mod encrypted;
 mod local;
 mod local_file;
 mod lock;
@@ -16,6 +17,9 @@ mod place;
 pub(crate) mod storage;
 
 pub use container::{CONTAINER_MAGIC, ContainerStorage, ContainerWriter, FileDraft, Member, Reopen};
+pub use encrypted::{
+    ENCRYPTED_MAGIC, EncryptedStorage, KEYS, KEYS_MAGIC, describe_keys, encrypted_like, unlock,
+};
 pub use local::{LocalOptions, LocalStorage, open_file};
 pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStorage;

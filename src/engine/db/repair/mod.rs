@@ -20,14 +20,15 @@ use std::sync::Arc;
 use super::backup::{Target, check_empty, local_target};
 use super::check::check_storage;
 use super::manifest::Manifest;
-use crate::common::{Error, FileId, Result};
+use crate::common::{EncryptionKey, Error, FileId, Result};
 use crate::format::layout;
-use crate::io::{LocalOptions, Storage, open_place};
+use crate::io::{LocalOptions, Storage, encrypted_like, open_place, unlock};
 use crate::lsm::FileNumbers;
 
 pub use report::{Loss, LossKind, RepairReport};
 
-/// Repairs the database in the folder `damaged` into the new folder `path`; `progress` hears of each file.
+/// Repairs the database in the folder `damaged` into the new folder `path`; `progress` hears of each file. An encrypted
+/// one needs its `key`, and stays encrypted.
 ///
 /// # Errors
 /// `Corrupt` when no manifest proves itself, so that nothing tells what the files mean; `Invalid` when something is
@@ -35,10 +36,11 @@ pub use report::{Loss, LossKind, RepairReport};
 pub fn repair_path(
     damaged: &Path,
     path: &Path,
+    key: Option<&EncryptionKey>,
     progress: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<RepairReport> {
     let options = LocalOptions { mmap: false, create: false, read_only: true };
-    let source = open_place(damaged, options)?;
+    let source = unlock(open_place(damaged, options)?, key)?;
     repair_storage(&source, local_target(path)?, progress)
 }
 
@@ -51,6 +53,7 @@ pub fn repair_storage(
     target: Arc<dyn Storage>,
     progress: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<RepairReport> {
+    let target = encrypted_like(&**source, target)?;
     check_empty(&*target)?;
     let mut report = RepairReport::default();
     let chosen = version::choose(&**source, &mut report)?;

@@ -24,6 +24,7 @@ fn set(options: &mut Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         "read_only" => options.engine.read_only = value.extract()?,
         "create" => options.engine.create = value.extract()?,
         "encryption_key" => options.engine.encryption_key = Some(key(value)?),
+        "cache_limit" => options.engine.cache_bytes = bytes(name, value)?,
         "mmap" => options.engine.mmap = value.extract()?,
         "durability" => {
             options.engine.durability = value.extract::<String>()?.parse().map_err(from_engine)?;

@@ -118,7 +118,8 @@ def test_a_reader_in_another_process_follows(vault, key):
         trilith.connect(vault, encryption_key=key) as db,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader,
     ):
-        assert reader.stdin and reader.stdout
+        assert reader.stdin
+        assert reader.stdout
         for i in range(5000, 5020):
             db.table("notes").upsert({"id": [i], "text": ["new"]})
             if i == 5010:
@@ -139,9 +140,10 @@ def test_a_damaged_file_is_named(vault, key):
     sealed = bytearray(table.read_bytes())
     sealed[len(sealed) // 2] ^= 1
     table.write_bytes(sealed)
-    with (
-        trilith.connect(vault, encryption_key=key, read_only=True) as db,
-        pytest.raises(trilith.Corrupt, match=table.name),
-    ):
-        for name in db.tables():
-            db.sql(f"SELECT * FROM {name}").fetchall()
+    with trilith.connect(vault, encryption_key=key, read_only=True) as db:
+
+        def read_all():
+            return [db.sql(f"SELECT * FROM {name}").fetchall() for name in db.tables()]
+
+        with pytest.raises(trilith.Corrupt, match=table.name):
+            read_all()

@@ -14,7 +14,7 @@ from trilith._progress import Progress, reporter
 from trilith.errors import Conflict, Invalid, Unsupported
 from trilith.table import Table, _unwrapped
 from trilith.transaction import Transaction
-from trilith.versions import Versions
+from trilith.upkeep import Upkeep
 
 IN_MEMORY = ":memory:"
 
@@ -32,7 +32,7 @@ def connect(path: str | os.PathLike[str] = ":memory:", **options: Any) -> Databa
     return Database(path, **options)
 
 
-class Database(Versions):
+class Database(Upkeep):
     """An open database. Safe to share between threads; not across ``fork``.
 
     Each object is one connection: after ``sql("BEGIN")`` all that is done through it, and through its tables and
@@ -48,6 +48,8 @@ class Database(Versions):
         encryption_key: 32 bytes (``secrets.token_bytes(32)``), or 64 hexadecimal digits, that a new database is
             encrypted with and that opens it ever after. Whoever loses the key loses the data.
         mmap: read files through a memory map; those of an encrypted database never are.
+        cache_limit: bytes of columns that are kept of files that are not mapped, as a number or ``"1GB"``; 256 MiB when
+            None.
         memory_limit: bytes that queries may hold before they spill, as a number or ``"4GB"``.
         transaction_limit: bytes that the writes of one transaction may take, as a number or ``"1GB"``; 256 MiB when
             None.
@@ -72,6 +74,7 @@ class Database(Versions):
         durability: str = "group",
         encryption_key: bytes | str | None = None,
         mmap: bool = True,
+        cache_limit: int | str | None = None,
         memory_limit: int | str | None = None,
         transaction_limit: int | str | None = None,
         threads: int | None = None,
@@ -83,6 +86,7 @@ class Database(Versions):
             "create": create,
             "durability": durability,
             "mmap": mmap,
+            "cache_limit": cache_limit,
             "memory_limit": memory_limit,
             "transaction_limit": transaction_limit,
             "threads": threads,
@@ -96,11 +100,6 @@ class Database(Versions):
     def path(self) -> str:
         """The directory, or ``":memory:"``."""
         return self._native.path
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether the files are encrypted."""
-        return self._native.encrypted
 
     def transaction(self, isolation: str = "snapshot", *, read_only: bool = False) -> Transaction:
         """Begin a transaction: reads and writes of any tables and collections that commit together.
@@ -188,88 +187,6 @@ class Database(Versions):
         """
         self._native.drop_table(name, if_exists)
 
-    def flush(self) -> None:
-        """Write what is in memory to files. Never needed for durability."""
-        self._native.flush()
-
-    def backup(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        copy: bool = False,
-        progress: Progress = None,
-    ) -> dict[str, int]:
-        """Copy the database as of now into a folder, which is then a database itself; writers go on meanwhile.
-
-        A second backup into the same folder brings only what is new. Ctrl-C, or an error, leaves the folder as it was.
-        :func:`trilith.restore` is the way back.
-
-        Args:
-            path: a new or empty folder, or one that holds an earlier backup of this database.
-            copy: copy and verify every byte; otherwise files are linked where the file system can.
-            progress: a bar (True), none (False), or a function of (bytes done, bytes in all, seconds).
-
-        Raises:
-            Busy: the backup in the folder is open for writing.
-            Corrupt: a file of the database is not what was written.
-            Invalid: the folder holds something else.
-        """
-        return self._native.backup(os.fspath(path), copy, reporter(progress, "backup", "bytes"))
-
-    def export(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        replace: bool = False,
-        progress: Progress = None,
-    ) -> dict[str, int]:
-        """Write the database as of now into one file, which ``trilith.connect`` opens for reading.
-
-        Writers go on meanwhile. A past version, as :meth:`at` returns it, is written as it was. The file gets its name
-        when it is whole and on the disk; :func:`trilith.restore` makes a database of it that is written to.
-
-        Args:
-            path: the file, such as ``"shop.trilith"``.
-            replace: replace what is at ``path``; otherwise nothing may be there.
-            progress: a bar (True), none (False), or a function of (bytes done, bytes in all, seconds).
-
-        Returns:
-            The last ``commit`` in it, and its ``bytes``.
-
-        Raises:
-            Corrupt: a file of the database is not what was written.
-            Invalid: something is at ``path``.
-        """
-        return self._native.export(os.fspath(path), replace, reporter(progress, "export", "bytes"))
-
-    def rotate_key(self, encryption_key: bytes | str) -> None:
-        """Make another key the one that opens an encrypted database, at once, whatever its size.
-
-        Files written from then on are sealed with a new data key; older ones get it as they are rewritten, all of them
-        by :meth:`vacuum`. Keep the old key until this has returned, and for backups made before.
-
-        Raises:
-            Invalid: the database is not encrypted, or the key is none.
-        """
-        self._native.rotate_key(encryption_key)
-
-    def vacuum(self) -> dict[str, int]:
-        """Rewrite every file that holds deleted, replaced or expired rows, now, and remove files that nothing names.
-
-        Afterwards the bytes of such rows are in no file, except where a query still reads it, or a past version that a
-        tag or the retention keeps needs it. Never needed for space: compaction gives that back in time. SQL's
-        ``VACUUM`` does the same and returns the same figures as a row.
-
-        Returns:
-            ``freed_bytes``, the ``bytes`` that are left, ``rewritten_files``, and ``orphans``: files that a failed
-            removal had left behind.
-
-        Raises:
-            Invalid: a past version.
-            Unsupported: inside a transaction.
-        """
-        return self._native.vacuum()
-
     def stats(self) -> dict[str, float]:
         """Return what was counted since the database was opened, by name, as ``trilith.metrics`` has it.
 
@@ -310,7 +227,7 @@ class Database(Versions):
             Unsupported: the database is in memory, where another process cannot reach it, or encrypted.
         """
         if self.encrypted:
-            raise Unsupported("an encrypted database cannot be pickled, as its key must not be; open it there by its path")
+            raise Unsupported("a key must not be pickled, nor an encrypted database; open it there by its path")
         if self.path == IN_MEMORY:
             raise Unsupported("a database in memory cannot be pickled; give it a path")
         options = {**self._options, "local_objects": self._local_objects}

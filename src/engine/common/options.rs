@@ -68,8 +68,11 @@ pub struct Options {
     pub read_only: bool,
     /// Create the database when the path holds none.
     pub create: bool,
-    /// Read sealed files through a memory map after verifying them; otherwise by `pread`, verified each time.
+    /// Read sealed files through a memory map after verifying them; otherwise by `pread`. Those of an encrypted database
+    /// are never mapped.
     pub mmap: bool,
+    /// Memory for columns that were read, verified and decoded of files that are not mapped.
+    pub cache_bytes: usize,
     /// The key of an encrypted database, or of a new one that is to be; `None` for one that is not encrypted.
     pub encryption_key: Option<EncryptionKey>,
     /// Memtable bytes, over all tables, at which a flush starts.
@@ -99,6 +102,7 @@ impl Default for Options {
             read_only: false,
             create: true,
             mmap: true,
+            cache_bytes: 256 << 20,
             encryption_key: None,
             memtable_bytes: 64 << 20,
             direct_append_bytes: 8 << 20,

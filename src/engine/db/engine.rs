@@ -1,5 +1,6 @@
 //! The engine: a durable store of Arrow tables, without SQL.
 
+mod keys;
 mod versions;
 
 use std::path::Path;
@@ -23,7 +24,7 @@ use super::snapshot::Snapshot;
 use super::stats::TableStats;
 use super::transaction::{Isolation, Transaction};
 use super::vacuum::VacuumReport;
-use crate::common::{ClosedReason, EncryptionKey, Error, Metric, Options, Result, SeqNo};
+use crate::common::{ClosedReason, Error, Metric, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::format::table::{TableDef, TableName};
 use crate::io::{MemoryStorage, Storage};
@@ -59,10 +60,6 @@ impl Engine {
     /// # Errors
     /// `Invalid` for an encryption key, as there is no disk to keep secrets from.
     pub fn in_memory(options: Options) -> Result<Arc<Self>> {
-        if options.encryption_key.is_some() {
-            let why = "a database in memory writes no files to encrypt; give a path, or no key";
-            return Err(Error::invalid("the encryption key", why));
-        }
         Self::open(Arc::new(MemoryStorage::new()), options)
     }
 
@@ -202,16 +199,6 @@ impl Engine {
         self.core.vacuum()
     }
 
-    /// Makes `key` the one that opens an encrypted database: at once, whatever its size. Files written from then on also
-    /// have a new data key; older ones get it as they are rewritten, all of them by [`Engine::vacuum`]. Keep the old key
-    /// until this has returned, and for backups made before.
-    ///
-    /// # Errors
-    /// `Key` when the database is not encrypted; `Closed`; when the disk refuses, after which one of the two keys opens it.
-    pub fn rotate_key(&self, key: &EncryptionKey) -> Result<()> {
-        self.core.rotate_key(key)
-    }
-
     /// Stops the compactions under way; they leave nothing behind, and begin again where they are still due.
     pub fn cancel_compactions(&self) {
         self.core.jobs.cancel(None);
@@ -326,20 +313,6 @@ impl Engine {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.core.check_open().is_ok()
-    }
-
-    /// True when files are encrypted.
-    #[must_use]
-    pub fn is_encrypted(&self) -> bool {
-        self.core.storage.encryption().is_some()
-    }
-
-    /// True when the database opens with `key`, or without one.
-    pub(super) fn opens_with(&self, key: Option<&EncryptionKey>) -> bool {
-        match (self.core.storage.encryption(), key) {
-            (Some(storage), Some(key)) => storage.opens_with(key),
-            (storage, key) => storage.is_none() && key.is_none(),
-        }
     }
 
     /// How it was opened.

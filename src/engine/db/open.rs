@@ -25,6 +25,10 @@ use crate::wal::read_header;
 
 /// Opens what `storage` holds, or creates a database there.
 pub(super) fn open_core(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
+    if options.encryption_key.is_some() && !storage.is_durable() {
+        let why = "a database in memory writes no files to encrypt; give a path, or no key";
+        return Err(Error::invalid("the encryption key", why));
+    }
     let storage = unlock(storage, options.encryption_key.as_ref())?;
     if options.read_only { open_reader(storage, options) } else { open_writer(storage, options) }
 }

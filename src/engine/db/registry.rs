@@ -62,6 +62,7 @@ fn local(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
         mmap: options.mmap && options.encryption_key.is_none(),
         create: options.create && !options.read_only,
         read_only: options.read_only,
+        cache_bytes: options.cache_bytes,
     };
     open_place(path, local)
 }

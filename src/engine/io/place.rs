@@ -13,7 +13,8 @@ use crate::common::Result;
 /// Those of [`LocalStorage::open`] and [`ContainerStorage::open`].
 pub fn open_place(path: &Path, options: LocalOptions) -> Result<Arc<dyn Storage>> {
     if ContainerStorage::is_at(path) {
-        return Ok(Arc::new(ContainerStorage::open(open_mapped(path, options.mmap)?)?));
+        let container = ContainerStorage::open(open_mapped(path, options.mmap)?)?;
+        return Ok(Arc::new(container.with_cache(options.cache())));
     }
     Ok(Arc::new(LocalStorage::open(path, options)?))
 }

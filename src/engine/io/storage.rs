@@ -121,6 +121,11 @@ pub trait Storage: Send + Sync + Debug {
         Ok(self.list("")?.into_iter().find(is_strange))
     }
 
+    /// Memory for what readers made of files here, where those are not mapped.
+    fn cache(&self) -> Option<&Arc<super::Cache>> {
+        None
+    }
+
     /// This place, if its files are encrypted.
     fn encryption(&self) -> Option<&super::EncryptedStorage> {
         None

@@ -139,7 +139,7 @@ pub fn restore_path(
     mode: CopyMode,
     progress: OnProgress<'_>,
 ) -> Result<BackupReport> {
-    let options = LocalOptions { mmap: false, create: false, read_only: true };
+    let options = LocalOptions { mmap: false, create: false, read_only: true, cache_bytes: 0 };
     let source = unlock(open_place(backup, options)?, key)?;
     let target = local_target(path)?;
     check_empty(&*target)?;

@@ -24,7 +24,7 @@ pub(super) fn inspect(path: &Path, key: &EncryptionKey, records: bool) -> Result
             )
         })
     };
-    let options = LocalOptions { mmap: false, create: false, read_only: true };
+    let options = LocalOptions { mmap: false, create: false, read_only: true, cache_bytes: 0 };
     let storage = unlock(Arc::new(LocalStorage::open(folder, options)?), Some(key))?;
     let name = inside(&path)?;
     let companion = storage.open(&inside(&path.with_extension("sum"))?).ok();

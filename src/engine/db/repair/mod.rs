@@ -39,7 +39,7 @@ pub fn repair_path(
     key: Option<&EncryptionKey>,
     progress: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<RepairReport> {
-    let options = LocalOptions { mmap: false, create: false, read_only: true };
+    let options = LocalOptions { mmap: false, create: false, read_only: true, cache_bytes: 0 };
     let source = unlock(open_place(damaged, options)?, key)?;
     repair_storage(&source, local_target(path)?, progress)
 }

@@ -116,6 +116,7 @@ impl FrameReader {
         let mut piece = Vec::with_capacity(FRAME_MAX + FRAME_OVERHEAD as usize);
         while from.at < range.end
             && let Some((disk, frame)) = walk.next(self, from)?
+            && frame.at < range.end
             && disk + frame.stride() <= end
         {
             from = Mark { disk: disk + frame.stride(), at: frame.end() };

@@ -16,7 +16,7 @@ use super::log_writer::FrameWriter;
 use super::pages::{PagedReader, PagedWriter};
 use crate::common::{ClosedReason, EncryptionKey, Error, KeyFault, Result};
 use crate::io::path::split;
-use crate::io::{Fence, FileReader, FileWriter, LockGuard, Stamp, Storage};
+use crate::io::{Cache, Fence, FileReader, FileWriter, LockGuard, Stamp, Storage};
 
 /// The file that names the live state of a database, and so tells one from an empty folder.
 const CURRENT: &str = "CURRENT";
@@ -311,6 +311,10 @@ impl Storage for EncryptedStorage {
 
     fn verify(&self) -> Result<()> {
         self.inner.verify()
+    }
+
+    fn cache(&self) -> Option<&Arc<Cache>> {
+        self.inner.cache()
     }
 
     fn encryption(&self) -> Option<&EncryptedStorage> {

@@ -1,6 +1,7 @@
 //! The engine alone, without SQL or Python: what the store itself costs, beside the bare disk and memory.
 //!
-//! `cargo bench -p trilith-engine --bench engine [-- FOLDER]`. Each line: work, figure, and the limit beside it.
+//! `cargo bench -p trilith-engine --bench engine [-- FOLDER]`. Each line: work, figure, and the limit beside it. With
+//! `--pread` files are not mapped; with `--encrypted` they are encrypted.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use trilith_engine::{
-    Durability, Engine, Error, IfExists, Options, TableDef, TableName, TableSpec, WriteBatch, WriteMode,
+    Durability, EncryptionKey, Engine, Error, IfExists, Options, TableDef, TableName, TableSpec, WriteBatch,
+    WriteMode,
 };
 
 const APPEND_ROWS: i64 = 10_000_000;
@@ -32,6 +34,12 @@ fn rows(start: i64, count: i64) -> RecordBatch {
     let xs: ArrayRef =
         Arc::new(Float64Array::from_iter_values((start..start + count).map(|i| i as f64 * 0.5)));
     RecordBatch::try_new(schema(), vec![ids, ns, xs]).unwrap_or_else(|e| fail(&e.into()))
+}
+
+fn options() -> Options {
+    let given = |name: &str| std::env::args().any(|argument| argument == name);
+    let encryption_key = given("--encrypted").then(|| EncryptionKey::from_bytes(&[7; 32]).ok()).flatten();
+    Options { mmap: !given("--pread"), encryption_key, ..Options::default() }
 }
 
 fn fail(error: &Error) -> ! {
@@ -236,13 +244,13 @@ fn reopen(folder: &Path, engine: Arc<Engine>) -> Result<(), Error> {
     let bytes: u64 = engine.files().iter().map(|file| file.bytes).sum();
     let (_, close) = timed(|| engine.close())?;
     drop(engine);
-    let (engine, open) = timed(|| Engine::open_path(&folder.join("db"), Options::default()))?;
+    let (engine, open) = timed(|| Engine::open_path(&folder.join("db"), options()))?;
     println!("close {close:.1?}; open {open:.1?} of {} MB in {} files", bytes >> 20, engine.files().len());
     scan(&engine, "keyless", "reopened")
 }
 
 fn run(folder: &Path) -> Result<(), Error> {
-    let engine = Engine::open_path(&folder.join("db"), Options::default())?;
+    let engine = Engine::open_path(&folder.join("db"), options())?;
     append(&engine, "keyless", &[])?;
     append(&engine, "keyed", &["id"])?;
     scan(&engine, "keyless", "just made")?;

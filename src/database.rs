@@ -4,6 +4,7 @@
 //! own. Each has a blocking twin. A handle opened before `fork()` refuses to work in the child.
 
 mod call;
+mod keys;
 mod search;
 mod time;
 

@@ -210,6 +210,7 @@ fn copy(error: &EngineError) -> EngineError {
             EngineError::Limit { what: what.clone(), got: *got, max: *max }
         }
         EngineError::Closed(reason) => EngineError::Closed(*reason),
+        EngineError::Key { database, fault } => EngineError::key(database.clone(), *fault),
         EngineError::Corrupt { file, offset, what } => {
             EngineError::Corrupt { file: file.clone(), offset: *offset, what: what.clone() }
         }

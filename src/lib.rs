@@ -63,8 +63,8 @@ pub use table::{ScanOptions, Table};
 pub use transaction::{Transaction, retry_delay};
 pub use trilith_engine as engine;
 pub use trilith_engine::{
-    BackupReport, CopyMode, Durability, ExportReport, Isolation, RepairReport, TableName, VacuumReport,
-    inspect_path as inspect, repair_path as repair, restore_path as restore,
+    BackupReport, CopyMode, Durability, EncryptionKey, ExportReport, Isolation, RepairReport, TableName,
+    VacuumReport, inspect_path as inspect, repair_path as repair, restore_path as restore,
 };
 
 /// Runs the Rust example of the README.

@@ -6,7 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMPARISONS = ("append", "scan", "updated", "get", "commit", "batches", "knn", "search", "open")
+COMPARISONS = (
+    "append",
+    "scan",
+    "updated",
+    "get",
+    "commit",
+    "batches",
+    "knn",
+    "search",
+    "nearest",
+    "text",
+    "sparse",
+    "open",
+)
 
 
 def main() -> int:

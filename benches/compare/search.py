@@ -24,7 +24,7 @@ STATEMENT = f"SELECT id FROM vector_search('t', 'embedding', $q, {K}, 'cosine', 
 
 def main() -> None:
     """Measure and print."""
-    vectors, queries = _embeddings(np.random.default_rng(7))
+    vectors, queries = draw_embeddings(np.random.default_rng(7), ROWS, QUERIES)
     truth = np.argsort(-(queries @ vectors.T), axis=1)[:, :K]
     with folder() as base, trilith.connect(base / "search.tri", threads=1) as db:
         data = {"id": np.arange(ROWS), "embedding": vectors}
@@ -104,9 +104,9 @@ def _recall(search: Callable[[np.ndarray], list[int]], queries: np.ndarray, trut
     return hits / truth.size
 
 
-def _embeddings(chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_embeddings(chance: np.random.Generator, rows: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
     """Vectors and queries of length one: clusters, each spread along directions of its own."""
-    clusters, spread = max(ROWS // 250, 1), WIDTH // 12
+    clusters, spread = max(rows // 250, 1), WIDTH // 12
     centres = chance.standard_normal((clusters, WIDTH), dtype=np.float32)
     directions = chance.standard_normal((64, spread, WIDTH), dtype=np.float32) / np.sqrt(spread)
 
@@ -119,7 +119,7 @@ def _embeddings(chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         found += 0.3 * chance.standard_normal(found.shape, dtype=np.float32)
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
-    return draw(ROWS), draw(QUERIES)
+    return draw(rows), draw(queries)
 
 
 if __name__ == "__main__":

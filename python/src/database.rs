@@ -134,6 +134,18 @@ impl Database {
         operations::backup(py, self.0.get()?, path, copy, progress)
     }
 
+    /// True when files are encrypted.
+    #[getter]
+    fn encrypted(&self) -> PyResult<bool> {
+        Ok(self.0.get()?.engine().is_encrypted())
+    }
+
+    /// Makes another key the one that opens the database.
+    fn rotate_key(&self, py: Python<'_>, encryption_key: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (database, key) = (self.0.get()?, crate::options::key(encryption_key)?);
+        py.detach(|| database.rotate_key_blocking(&key)).map_err(from_database)
+    }
+
     /// Rewrites the files that hold deleted rows.
     fn vacuum<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         operations::vacuum(py, self.0.get()?)

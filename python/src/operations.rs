@@ -10,6 +10,7 @@ use trilith::engine::{BackupProgress, Error, Loss, Result};
 use trilith::{BackupReport, CopyMode, RepairReport};
 
 use crate::error::{from_database, from_engine};
+use crate::options::optional_key;
 
 /// Calls `work` without the GIL; Ctrl-C and an error of `progress` end it.
 fn watched<T: Send>(
@@ -91,11 +92,13 @@ pub(crate) fn restore<'py>(
     py: Python<'py>,
     backup: &str,
     path: &str,
+    encryption_key: Option<&Bound<'py, PyAny>>,
     copy: bool,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
+    let key = optional_key(encryption_key)?;
     let restored = |report: &mut dyn FnMut(BackupProgress) -> Result<()>| {
-        trilith::restore(backup.as_ref(), path.as_ref(), mode(copy), report)
+        trilith::restore(backup.as_ref(), path.as_ref(), key.as_ref(), mode(copy), report)
     };
     let report = watched(py, progress, restored)?;
     backup_dict(py, &report)
@@ -103,9 +106,16 @@ pub(crate) fn restore<'py>(
 
 /// Makes a database at `path` of what is left of a damaged one.
 #[pyfunction]
-pub(crate) fn repair<'py>(py: Python<'py>, damaged: &str, path: &str) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn repair<'py>(
+    py: Python<'py>,
+    damaged: &str,
+    path: &str,
+    encryption_key: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let key = optional_key(encryption_key)?;
     let report = watched(py, None, |report| {
-        trilith::repair(damaged.as_ref(), path.as_ref(), &mut |_| report(BackupProgress::default()))
+        let mut heard = |_: &str| report(BackupProgress::default());
+        trilith::repair(damaged.as_ref(), path.as_ref(), key.as_ref(), &mut heard)
     })?;
     repair_dict(py, &report)
 }

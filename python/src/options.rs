@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
-use trilith::Options;
 use trilith::engine::StoreOptions;
+use trilith::{EncryptionKey, Options};
 
 use crate::error::{from_engine, invalid};
 
@@ -26,6 +26,7 @@ fn set(options: &mut Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
     match name {
         "read_only" => options.engine.read_only = value.extract()?,
         "create" => options.engine.create = value.extract()?,
+        "encryption_key" => options.engine.encryption_key = Some(key(value)?),
         "mmap" => options.engine.mmap = value.extract()?,
         "durability" => {
             options.engine.durability = value.extract::<String>()?.parse().map_err(from_engine)?;
@@ -61,6 +62,22 @@ fn storage_options(value: &Bound<'_, PyAny>) -> PyResult<StoreOptions> {
             Ok((name.extract::<String>()?, text))
         })
         .collect()
+}
+
+/// An encryption key: 32 bytes, or 64 hexadecimal digits. No message repeats it.
+pub(crate) fn key(value: &Bound<'_, PyAny>) -> PyResult<EncryptionKey> {
+    if let Ok(bytes) = value.extract::<Vec<u8>>() {
+        return EncryptionKey::from_bytes(&bytes).map_err(from_engine);
+    }
+    let text: String = value.extract().map_err(|_| {
+        invalid("the encryption key is neither bytes nor text; give 32 bytes or 64 hexadecimal digits")
+    })?;
+    EncryptionKey::from_text(&text).map_err(from_engine)
+}
+
+/// [`key`], where one is given.
+pub(crate) fn optional_key(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<EncryptionKey>> {
+    value.map(key).transpose()
 }
 
 /// A number of bytes: an int, or text such as "512MB" or "4 GiB".

@@ -14,7 +14,7 @@ from trilith._progress import Progress, reporter
 from trilith.errors import Conflict, Invalid
 from trilith.table import Table, _unwrapped
 from trilith.transaction import Transaction
-from trilith.versions import Versions
+from trilith.upkeep import Upkeep
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def connect(path: str | os.PathLike[str] = ":memory:", **options: Any) -> Databa
     return Database(path, **options)
 
 
-class Database(Versions):
+class Database(Upkeep):
     """An open database. Safe to share between threads; not across ``fork``.
 
     Each object is one connection: after ``sql("BEGIN")`` all that is done through it, and through its tables and
@@ -45,22 +45,25 @@ class Database(Versions):
         create: make the database when there is none at ``path``.
         durability: when a commit counts as done: ``"none"`` (kept in memory), ``"buffered"`` (survives the
             process), ``"group"`` (on disk, the default), ``"strict"`` (on disk, in a sync of its own).
-        mmap: read files through a memory map.
+        encryption_key: 32 bytes (``secrets.token_bytes(32)``), or 64 hexadecimal digits, that a new database is
+            encrypted with and that opens it ever after. Whoever loses the key loses the data.
+        mmap: read files through a memory map; those of an encrypted database never are.
+        cache_limit: bytes kept in memory of files that are not mapped, as those of object stores, as a number or
+            ``"1GB"``; 256 MiB when None.
         memory_limit: bytes that queries may hold before they spill, as a number or ``"4GB"``.
         transaction_limit: bytes that the writes of one transaction may take, as a number or ``"1GB"``; 256 MiB when
             None.
         threads: cores that a query uses; all when None.
         storage_options: credentials, ``endpoint``, ``region`` and the like of an object store, by the names that its
             clients use; what they do not say comes from the environment (``AWS_ACCESS_KEY_ID`` ...).
-        cache_limit: bytes of an object store's files that are kept in memory, as a number or ``"1GB"``; 256 MiB when
-            None.
         keep_removed: seconds that a file which this writer replaced stays on an object store, for snapshots of other
             processes; 300 when None.
         local_objects: let ``sql()`` find the caller's Arrow, pandas and polars variables by name.
 
     Raises:
         Busy: another process has the database open for writing.
-        Invalid: the path holds something else, or an option is unknown.
+        Invalid: the path holds something else, an option is unknown, or the encryption key is missing, wrong, or not
+            wanted.
         NotFound: nothing is there and ``create`` is False.
     """
 
@@ -73,6 +76,7 @@ class Database(Versions):
         read_only: bool = False,
         create: bool = True,
         durability: str = "group",
+        encryption_key: bytes | str | None = None,
         mmap: bool = True,
         memory_limit: int | str | None = None,
         transaction_limit: int | str | None = None,
@@ -97,7 +101,8 @@ class Database(Versions):
         }
         self._version = None
         self._local_objects = local_objects
-        self._native = NativeDatabase.open(os.fspath(path), self._options)
+        # The key is not among the options that are kept.
+        self._native = NativeDatabase.open(os.fspath(path), {**self._options, "encryption_key": encryption_key})
 
     @property
     def path(self) -> str:
@@ -189,77 +194,6 @@ class Database(Versions):
             NotFound: it does not exist and ``if_exists`` is False.
         """
         self._native.drop_table(name, if_exists)
-
-    def flush(self) -> None:
-        """Write what is in memory to files. Never needed for durability."""
-        self._native.flush()
-
-    def backup(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        copy: bool = False,
-        progress: Progress = None,
-    ) -> dict[str, int]:
-        """Copy the database as of now into a folder, which is then a database itself; writers go on meanwhile.
-
-        A second backup into the same folder brings only what is new. Ctrl-C, or an error, leaves the folder as it was.
-        :func:`trilith.restore` is the way back.
-
-        Args:
-            path: a new or empty folder, or one that holds an earlier backup of this database.
-            copy: copy and verify every byte; otherwise files are linked where the file system can.
-            progress: a bar (True), none (False), or a function of (bytes done, bytes in all, seconds).
-
-        Raises:
-            Busy: the backup in the folder is open for writing.
-            Corrupt: a file of the database is not what was written.
-            Invalid: the folder holds something else.
-        """
-        return self._native.backup(os.fspath(path), copy, reporter(progress, "backup", "bytes"))
-
-    def export(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        replace: bool = False,
-        progress: Progress = None,
-    ) -> dict[str, int]:
-        """Write the database as of now into one file, which ``trilith.connect`` opens for reading.
-
-        Writers go on meanwhile. A past version, as :meth:`at` returns it, is written as it was. The file gets its name
-        when it is whole and on the disk; :func:`trilith.restore` makes a database of it that is written to.
-
-        Args:
-            path: the file, such as ``"shop.trilith"``.
-            replace: replace what is at ``path``; otherwise nothing may be there.
-            progress: a bar (True), none (False), or a function of (bytes done, bytes in all, seconds).
-
-        Returns:
-            The last ``commit`` in it, and its ``bytes``.
-
-        Raises:
-            Corrupt: a file of the database is not what was written.
-            Invalid: something is at ``path``.
-        """
-        return self._native.export(os.fspath(path), replace, reporter(progress, "export", "bytes"))
-
-    def vacuum(self) -> dict[str, int]:
-        """Rewrite every file that holds deleted, replaced or expired rows, now, and remove files that nothing names.
-
-        Afterwards the bytes of such rows are in no file, except where a query still reads it, or a past version that a
-        tag or the retention keeps needs it. Never needed for space: compaction gives that back in time. SQL's
-        ``VACUUM`` does the same and returns the same figures as a row.
-
-        Returns:
-            ``freed_bytes``, the ``bytes`` that are left, ``rewritten_files``, and ``orphans``: files that a failed
-            removal had left behind.
-
-        Raises:
-            Invalid: a past version.
-            Unsupported: inside a transaction.
-        """
-        return self._native.vacuum()
 
     def stats(self) -> dict[str, float]:
         """Return what was counted since the database was opened, by name, as ``trilith.metrics`` has it.

@@ -132,8 +132,10 @@ class Versions(Statements):
         of that process's environment.
 
         Raises:
-            Unsupported: the database is in memory, where another process cannot reach it.
+            Unsupported: the database is in memory, where another process cannot reach it, or encrypted.
         """
+        if self.encrypted:
+            raise Unsupported("a key must not be pickled, nor an encrypted database; open it there by its path")
         path = self._native.path
         if path == ":memory:":
             raise Unsupported("a database in memory cannot be pickled; give it a path")

@@ -19,8 +19,8 @@ pub mod testing;
 pub mod wal;
 
 pub use common::{
-    Clock, ClosedReason, ColumnId, DatabaseId, Durability, Epoch, Error, ErrorKind, FileId, Metric, Options,
-    Result, Retention, RowId, SeqNo, SetClock, StoreOptions, SystemClock, TableId,
+    Clock, ClosedReason, ColumnId, DatabaseId, Durability, EncryptionKey, Epoch, Error, ErrorKind, FileId,
+    KeyFault, Metric, Options, Result, Retention, RowId, SeqNo, SetClock, StoreOptions, SystemClock, TableId,
 };
 pub use db::{
     AlterTable, Appender, BackupProgress, BackupReport, Change, ChangeKind, Changes, CheckReport,

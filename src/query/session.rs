@@ -67,6 +67,7 @@ impl Sessions {
             .with_type_planner(Arc::new(TrilithTypes))
             .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
             .with_analyzer_rule(Arc::new(search::NearestJoins))
+            .with_optimizer_rules(rules::logical())
             .with_physical_optimizer_rules(rules::physical())
             .with_relation_planners(vec![Arc::new(NamedArguments), Arc::new(time::Versions)])
             .build();

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use trilith_engine::io::object::address;
 
+use super::key::KeyArgument;
 use super::operations::Operation;
 use super::output::Format;
 use super::{Console, FAILED};
@@ -26,7 +27,8 @@ use super::{Console, FAILED};
                   trilith backup PATH FOLDER         copy a database, also while it is written to\n  \
                   trilith restore FOLDER PATH        make a database of a backup\n  \
                   trilith repair PATH NEWPATH        save what a damaged database still proves, and list the rest\n  \
-                  trilith vacuum PATH                give back the space of deleted rows now"
+                  trilith vacuum PATH                give back the space of deleted rows now\n  \
+                  trilith rotate-key PATH FILE       make the key in FILE the one that opens an encrypted database"
 )]
 struct Line {
     /// The database: a folder, a single file, or an address such as s3://bucket/name; in memory when absent
@@ -55,6 +57,8 @@ struct Line {
     /// Show neither timing nor progress
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Verify every byte of a database; the exit status is 1 when something is damaged.
@@ -63,6 +67,8 @@ struct Line {
 struct CheckLine {
     /// The database, a folder
     path: PathBuf,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Copy a file into a table; the file's extension names the format.
@@ -75,6 +81,8 @@ struct CopyLine {
     table: String,
     /// The file: .parquet, .csv, .json or .arrow
     file: String,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Write a table into a file, whose extension names the format; or, without a table, the whole database into a single
@@ -90,6 +98,8 @@ struct ExportLine {
     /// Of a whole database: replace the file
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Something to run.
@@ -108,13 +118,14 @@ pub(super) struct Arguments {
     pub output: Option<PathBuf>,
     pub read_only: bool,
     pub quiet: bool,
+    pub key: KeyArgument,
 }
 
 /// What a command line asks for.
 #[derive(Debug)]
 pub(super) enum Action {
     Open(Arguments),
-    Check { path: PathBuf },
+    Check { path: PathBuf, key: KeyArgument },
     Operate(Operation),
 }
 
@@ -146,7 +157,10 @@ where
     let subcommand = arguments.get(1).and_then(|word| word.to_str()).map(str::to_owned);
     let mut rest = || std::mem::take(&mut arguments).into_iter().skip(1);
     match subcommand.as_deref() {
-        Some("check") => Ok(Action::Check { path: CheckLine::try_parse_from(rest())?.path }),
+        Some("check") => {
+            let CheckLine { path, key } = CheckLine::try_parse_from(rest())?;
+            Ok(Action::Check { path, key })
+        }
         Some("import") => CopyLine::try_parse_from(rest()).map(|line| line.action("FROM")).map_err(Refused),
         Some("export") => Ok(ExportLine::try_parse_from(rest())?.action()),
         Some(name) => match Operation::parse(name, arguments.iter().skip(1).cloned()) {
@@ -159,11 +173,11 @@ where
 
 impl ExportLine {
     fn action(self) -> Action {
-        let Self { path, mut what, replace } = self;
+        let Self { path, mut what, replace, key } = self;
         let file = what.pop().unwrap_or_default();
         match what.pop() {
-            Some(table) => CopyLine { path, table, file }.action("TO"),
-            None => Action::Operate(Operation::export(path, file.into(), replace)),
+            Some(table) => CopyLine { path, table, file, key }.action("TO"),
+            None => Action::Operate(Operation::export(path, file.into(), replace, key)),
         }
     }
 }
@@ -180,6 +194,7 @@ impl CopyLine {
             output: None,
             read_only: direction == "TO",
             quiet: false,
+            key: self.key,
         })
     }
 }
@@ -199,8 +214,8 @@ fn line(arguments: Vec<OsString>) -> Result<Action, Refused> {
             format!("{} is not text: say where to write it with --output FILE\n", line.format.name());
         return Err(Refused(Line::command().error(clap::error::ErrorKind::MissingRequiredArgument, message)));
     }
-    let Line { path, format, output, read_only, write, quiet, .. } = line;
+    let Line { path, format, output, read_only, write, quiet, key, .. } = line;
     // There the newest writer wins, and a look must not end another's work.
     let read_only = read_only || (address(&path).is_some() && !write);
-    Ok(Action::Open(Arguments { path, tasks, format, output, read_only, quiet }))
+    Ok(Action::Open(Arguments { path, tasks, format, output, read_only, quiet, key }))
 }

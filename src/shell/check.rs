@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use super::key::KeyArgument;
 use super::session::output_error;
 use super::{Console, FAILED};
 use crate::error::Result;
 
 /// Verifies a database; the status tells whether it is whole.
-pub(super) fn run(path: &Path, console: &mut Console<'_>) -> Result<i32> {
+pub(super) fn run(path: &Path, key: &KeyArgument, console: &mut Console<'_>) -> Result<i32> {
+    let key = key.read()?;
     let err = &mut *console.err;
-    let report = trilith_engine::check_path(path, &mut |file| {
+    let report = trilith_engine::check_path(path, key.as_ref(), &mut |file| {
         // Progress is a courtesy: a closed error stream must not stop the check.
         let _shown = writeln!(err, "checking {file}");
     })?;

@@ -3,11 +3,12 @@
 //! Results go to the standard output, everything else (errors, timing, progress) to the standard error.
 //! `arguments` says what is asked, `session` runs it, `statements` cuts text into statements, `commands`
 //! are those with a backslash, `output` writes results, `prompt` reads lines from a terminal, `check`
-//! verifies files, `operations` look after them. The Python package's console script calls [`run`] too.
+//! verifies files, `operations` look after them, `key` reads keys. The Python package's console script calls [`run`] too.
 
 mod arguments;
 mod check;
 mod commands;
+mod key;
 mod operations;
 mod output;
 mod prompt;
@@ -59,7 +60,7 @@ where
         Err(refused) => return refused.show(console),
     };
     let outcome = match action {
-        Action::Check { path } => check::run(&path, console),
+        Action::Check { path, key } => check::run(&path, &key, console),
         Action::Operate(operation) => operation.run(console),
         Action::Open(arguments) => open(&arguments, input, console),
     };

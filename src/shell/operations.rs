@@ -1,4 +1,5 @@
-//! Subcommands that look after a database: `inspect`, `backup`, `restore`, `repair`, `vacuum`, and `export` of all of it.
+//! Subcommands that look after a database: `inspect`, `backup`, `restore`, `repair`, `vacuum`, `rotate-key`, and
+//! `export` of all of it.
 //!
 //! Each is a command line of its own and a call into the engine; what they do is decided there.
 
@@ -16,6 +17,7 @@ use trilith_engine::{
     restore_path,
 };
 
+use super::key::{KeyArgument, read_file};
 use super::session::output_error;
 use super::{Console, FAILED};
 use crate::error::{EngineError, Result};
@@ -33,6 +35,8 @@ pub(super) struct Inspect {
     /// How it is written
     #[arg(long, value_enum, default_value_t = Form::Text)]
     format: Form,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Copy a database, as of now, into a folder that is then a database itself. Its writer may go on. A second backup
@@ -47,6 +51,8 @@ pub(super) struct Backup {
     /// Copy and verify every byte, instead of linking files where the file system can
     #[arg(long)]
     copy: bool,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Make a database of a backup, which is only read.
@@ -60,6 +66,8 @@ pub(super) struct Restore {
     /// Link files where the file system can, instead of copying and verifying every byte
     #[arg(long)]
     link: bool,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Make a new database of everything in a damaged one that still proves itself, and list what is lost. The exit
@@ -71,6 +79,8 @@ pub(super) struct Repair {
     path: PathBuf,
     /// The folder of the new database
     target: PathBuf,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// Rewrite every file that holds deleted rows, now, and tell how many bytes the disk has back.
@@ -79,6 +89,21 @@ pub(super) struct Repair {
 pub(super) struct Vacuum {
     /// The database, a folder
     path: PathBuf,
+    #[command(flatten)]
+    key: KeyArgument,
+}
+
+/// Make another key the one that opens an encrypted database, at once. Older files keep their data keys until they are
+/// rewritten, as `trilith vacuum` does with all of them.
+#[derive(Debug, Parser)]
+#[command(name = "trilith rotate-key")]
+pub(super) struct RotateKey {
+    /// The database, a folder
+    path: PathBuf,
+    /// File with the new key: 32 bytes, or 64 hexadecimal digits
+    new_key_file: PathBuf,
+    #[command(flatten)]
+    key: KeyArgument,
 }
 
 /// A database that goes into a single file.
@@ -87,6 +112,7 @@ pub(super) struct Export {
     path: PathBuf,
     file: PathBuf,
     replace: bool,
+    key: KeyArgument,
 }
 
 /// Form of an answer.
@@ -104,6 +130,7 @@ pub(super) enum Operation {
     Restore(Restore),
     Repair(Repair),
     Vacuum(Vacuum),
+    RotateKey(RotateKey),
     Export(Export),
 }
 
@@ -119,13 +146,14 @@ impl Operation {
             "restore" => Some(Restore::try_parse_from(arguments).map(Self::Restore)),
             "repair" => Some(Repair::try_parse_from(arguments).map(Self::Repair)),
             "vacuum" => Some(Vacuum::try_parse_from(arguments).map(Self::Vacuum)),
+            "rotate-key" => Some(RotateKey::try_parse_from(arguments).map(Self::RotateKey)),
             _ => None,
         }
     }
 
     /// The whole of a database into a file.
-    pub(super) fn export(path: PathBuf, file: PathBuf, replace: bool) -> Self {
-        Self::Export(Export { path, file, replace })
+    pub(super) fn export(path: PathBuf, file: PathBuf, replace: bool, key: KeyArgument) -> Self {
+        Self::Export(Export { path, file, replace, key })
     }
 
     /// Carries it out and returns the exit status.
@@ -136,6 +164,7 @@ impl Operation {
             Self::Restore(line) => line.run(console),
             Self::Repair(line) => line.run(console),
             Self::Vacuum(line) => line.run(console),
+            Self::RotateKey(line) => line.run(console),
             Self::Export(line) => line.run(console),
         }
     }
@@ -143,7 +172,7 @@ impl Operation {
 
 impl Inspect {
     fn run(&self, console: &mut Console<'_>) -> Result<i32> {
-        let report = inspect_path(&self.file, self.records)?;
+        let report = inspect_path(&self.file, self.key.read()?.as_ref(), self.records)?;
         match self.format {
             Form::Text => write!(console.out, "{report}"),
             Form::Json => writeln!(console.out, "{}", report.to_json()),
@@ -156,7 +185,7 @@ impl Inspect {
 impl Backup {
     fn run(&self, console: &mut Console<'_>) -> Result<i32> {
         let mode = if self.copy { CopyMode::Copy } else { CopyMode::Link };
-        let engine = open_even_beside_a_writer(&self.path)?;
+        let engine = open_even_beside_a_writer(&self.path, &self.key)?;
         let stopped = Stopped::by_ctrl_c()?;
         let report = engine.backup(&self.target, mode, &mut |progress| stopped.check(progress, console))?;
         engine.close()?;
@@ -168,8 +197,9 @@ impl Restore {
     fn run(&self, console: &mut Console<'_>) -> Result<i32> {
         let mode = if self.link { CopyMode::Link } else { CopyMode::Copy };
         let stopped = Stopped::by_ctrl_c()?;
-        let report =
-            restore_path(&self.backup, &self.path, mode, &mut |progress| stopped.check(progress, console))?;
+        let key = self.key.read()?;
+        let mut progress = |progress| stopped.check(progress, console);
+        let report = restore_path(&self.backup, &self.path, key.as_ref(), mode, &mut progress)?;
         tell(&report, console)
     }
 }
@@ -177,7 +207,8 @@ impl Restore {
 impl Repair {
     fn run(&self, console: &mut Console<'_>) -> Result<i32> {
         let stopped = Stopped::by_ctrl_c()?;
-        let report = repair_path(&self.path, &self.target, &mut |file| {
+        let key = self.key.read()?;
+        let report = repair_path(&self.path, &self.target, key.as_ref(), &mut |file| {
             // Progress is a courtesy: a closed error stream must not stop the repair.
             let _shown = writeln!(console.err, "reading {file}");
             stopped.refuse()
@@ -189,7 +220,7 @@ impl Repair {
 
 impl Vacuum {
     fn run(&self, console: &mut Console<'_>) -> Result<i32> {
-        let engine = Engine::open_path(&self.path, Options { create: false, ..Options::default() })?;
+        let engine = open_to_write(&self.path, &self.key)?;
         let report = engine.vacuum()?;
         engine.close()?;
         let (rewritten, orphans) = (report.rewritten, report.orphans);
@@ -203,9 +234,21 @@ impl Vacuum {
     }
 }
 
+impl RotateKey {
+    fn run(&self, console: &mut Console<'_>) -> Result<i32> {
+        let key = read_file(&self.new_key_file)?;
+        let engine = open_to_write(&self.path, &self.key)?;
+        engine.rotate_key(&key)?;
+        engine.close()?;
+        writeln!(console.out, "the key in {} opens it now", self.new_key_file.display())
+            .map_err(output_error)?;
+        Ok(0)
+    }
+}
+
 impl Export {
     fn run(&self, console: &mut Console<'_>) -> Result<i32> {
-        let engine = open_even_beside_a_writer(&self.path)?;
+        let engine = open_even_beside_a_writer(&self.path, &self.key)?;
         let stopped = Stopped::by_ctrl_c()?;
         let mut progress = |progress| stopped.check(progress, console);
         let report = engine.export(&self.file, self.replace, None, &mut progress)?;
@@ -218,15 +261,21 @@ impl Export {
 
 /// The database for writing, or for reading while another process writes to it. On an object store nobody is told that
 /// another one writes, but taken over from.
-fn open_even_beside_a_writer(path: &Path) -> Result<Arc<Engine>> {
-    let read_only = address(path).is_some();
-    let options = Options { create: false, background: false, read_only, ..Options::default() };
+fn open_even_beside_a_writer(path: &Path, key: &KeyArgument) -> Result<Arc<Engine>> {
+    let (read_only, encryption_key) = (address(path).is_some(), key.read()?);
+    let options =
+        Options { create: false, background: false, read_only, encryption_key, ..Options::default() };
     match Engine::open_path(path, options.clone()) {
         Err(busy) if busy.kind() == ErrorKind::Busy => {
             Ok(Engine::open_path(path, Options { read_only: true, ..options })?)
         }
         opened => Ok(opened?),
     }
+}
+
+fn open_to_write(path: &Path, key: &KeyArgument) -> Result<Arc<Engine>> {
+    let encryption_key = key.read()?;
+    Ok(Engine::open_path(path, Options { create: false, encryption_key, ..Options::default() })?)
 }
 
 fn tell(report: &BackupReport, console: &mut Console<'_>) -> Result<i32> {

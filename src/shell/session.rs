@@ -52,6 +52,8 @@ impl Session {
         let engine = EngineOptions {
             read_only: read_only && !in_memory,
             create: !read_only,
+            // What is in memory alone has nothing to encrypt.
+            encryption_key: if in_memory { None } else { arguments.key.read()? },
             ..EngineOptions::default()
         };
         let database = Database::open_blocking(&arguments.path, Options::from(engine))?;

@@ -231,3 +231,40 @@ fn command_lines_that_are_not_understood() {
     let missing = run_with(&["/nonexistent/x.tri", "--read-only", "-c", "SELECT 1"], "");
     assert_eq!((missing.status, missing.err.is_empty()), (1, false));
 }
+
+/// A key comes from a file, opens what it made, and is nowhere on the command line.
+#[test]
+fn an_encrypted_database_is_used_with_a_key_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (db, old, new) = (at("db"), at("old.key"), at("new.key"));
+    std::fs::write(&old, "5a".repeat(32) + "\n").unwrap();
+    std::fs::write(&new, [7; 32]).unwrap();
+    let with = |key: &str, arguments: &[&str]| run_with(&[arguments, &["--key-file", key]].concat(), "");
+    assert_eq!(with(&old, &[&db, "CREATE TABLE t AS SELECT 1 AS n", "-q"]).status, 0);
+    assert!(run_with(&["check", &db], "").err.contains("--key-file"));
+    assert_eq!(with(&old, &["check", &db]).status, 0);
+    assert_eq!(with(&old, &["rotate-key", &db, &new]).status, 0);
+    assert!(with(&old, &[&db, "SELECT * FROM t"]).err.contains("another key"));
+    assert_eq!(with(&new, &[&db, "SELECT * FROM t", "--format", "csv", "-q"]).out, "n\n1\n");
+    for arguments in
+        [["backup", &db, &at("copy")], ["export", &db, &at("one")], ["repair", &db, &at("repaired")]]
+    {
+        let ran = with(&new, &arguments);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+    }
+    assert_eq!(with(&new, &["restore", &at("one"), &at("back")]).status, 0);
+    for copy in ["copy", "one", "repaired", "back"] {
+        assert_eq!(
+            with(&new, &[&at(copy), "SELECT * FROM t", "--format", "csv", "-q"]).out,
+            "n\n1\n",
+            "{copy}"
+        );
+    }
+    let current = at("db/CURRENT");
+    assert!(ran(&["inspect", &current]).contains("encrypted file"));
+    assert!(with(&new, &["inspect", &current]).out.contains("CURRENT"));
+    assert!(ran(&["inspect", &at("db/KEYS")]).contains("data keys"));
+    std::fs::write(&old, "not a key").unwrap();
+    assert!(with(&old, &["vacuum", &db]).err.contains("openssl rand -hex 32"));
+}

@@ -46,6 +46,39 @@ impl ClosedReason {
     }
 }
 
+/// Why a database does not open with the key that was given, or without one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyFault {
+    /// It is encrypted, and no key was given.
+    Missing,
+    /// It was encrypted with another key, or its key was rotated since.
+    Wrong,
+    /// A key was given, and it is not encrypted.
+    NotEncrypted,
+    /// This process has it open with another key.
+    Other,
+}
+
+impl KeyFault {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "it is encrypted; open it with its key (encryption_key in Python and Rust; --key-file or \
+                 TRILITH_KEY for the command line)"
+            }
+            Self::Wrong => {
+                "it is encrypted with another key; give the right one: the newest, when the key was rotated"
+            }
+            Self::NotEncrypted => {
+                "it is not encrypted; open it without a key, or give a new or empty folder for an encrypted database"
+            }
+            Self::Other => {
+                "this process has it open with another key, or without one; use the same, or close it first"
+            }
+        }
+    }
+}
+
 /// What the caller can do about an [`Error`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -145,6 +178,14 @@ pub enum Error {
     /// The handle takes no more calls of this kind.
     #[error("{}", .0.advice())]
     Closed(ClosedReason),
+    /// The key and the database do not go together.
+    #[error("database {database:?} does not open: {}", .fault.advice())]
+    Key {
+        /// The database.
+        database: String,
+        /// Why.
+        fault: KeyFault,
+    },
     /// Bytes on disk are not what was written.
     #[error(
         "{file} is damaged at byte {offset}: {what}; nothing was returned from it; restore it from a backup"
@@ -189,7 +230,7 @@ impl Error {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::AlreadyExists { .. } => ErrorKind::AlreadyExists,
-            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Invalid { .. } | Self::Key { .. } => ErrorKind::Invalid,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Limit { .. } => ErrorKind::Limit,
@@ -211,6 +252,11 @@ impl Error {
     /// Shorthand for [`Error::Invalid`].
     pub fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Invalid { what: what.into(), why: why.into() }
+    }
+
+    /// Shorthand for [`Error::Key`].
+    pub fn key(database: impl Into<String>, fault: KeyFault) -> Self {
+        Self::Key { database: database.into(), fault }
     }
 
     /// Shorthand for [`Error::Corrupt`].

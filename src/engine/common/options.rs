@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::clock::{Clock, SystemClock};
-use super::{Error, StoreOptions};
+use super::{EncryptionKey, Error, StoreOptions};
 
 /// When a commit is acknowledged; named in every published figure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -69,8 +69,13 @@ pub struct Options {
     pub read_only: bool,
     /// Create the database when the path holds none.
     pub create: bool,
-    /// Read sealed files through a memory map after verifying them; otherwise by `pread`, verified each time.
+    /// Read sealed files through a memory map after verifying them; otherwise by `pread`. Those of an encrypted database
+    /// are never mapped.
     pub mmap: bool,
+    /// Memory for columns that were read, verified and decoded of files that are not mapped.
+    pub cache_bytes: usize,
+    /// The key of an encrypted database, or of a new one that is to be; `None` for one that is not encrypted.
+    pub encryption_key: Option<EncryptionKey>,
     /// Memtable bytes, over all tables, at which a flush starts.
     pub memtable_bytes: usize,
     /// Appends of at least this many bytes skip the log and are written as sorted files at once.
@@ -89,8 +94,6 @@ pub struct Options {
     pub reserve_bytes: usize,
     /// Credentials, endpoint and the like of an object store; what they do not say comes from the environment.
     pub storage_options: StoreOptions,
-    /// Bytes of an object store's files that are kept in memory.
-    pub cache_bytes: usize,
     /// How long a file that this writer replaced stays on an object store, for snapshots of other processes.
     pub keep_removed: Duration,
     /// Flush and compact in background threads. Off in deterministic tests, which call `maintain`.
@@ -104,6 +107,8 @@ impl Default for Options {
             read_only: false,
             create: true,
             mmap: true,
+            cache_bytes: 256 << 20,
+            encryption_key: None,
             memtable_bytes: 64 << 20,
             direct_append_bytes: 8 << 20,
             transaction_bytes: 256 << 20,
@@ -113,7 +118,6 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             reserve_bytes: 256 << 10,
             storage_options: StoreOptions::default(),
-            cache_bytes: 256 << 20,
             keep_removed: Duration::from_secs(300),
             background: true,
         }

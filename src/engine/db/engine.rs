@@ -1,5 +1,6 @@
 //! The engine: a durable store of Arrow tables, without SQL.
 
+mod keys;
 mod versions;
 
 use std::path::Path;
@@ -49,7 +50,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`, `Invalid` for a path that holds something else, `Busy` when another process writes to it,
-    /// `Corrupt`, `Unsupported`, `Io`.
+    /// `Key` when the encryption key is missing, wrong or not wanted, `Corrupt`, `Unsupported`, `Io`.
     pub fn open_path(path: &Path, options: Options) -> Result<Arc<Self>> {
         super::registry::open_path(path, options)
     }
@@ -57,7 +58,7 @@ impl Engine {
     /// A database that lives and dies with the process.
     ///
     /// # Errors
-    /// None that a caller can cause.
+    /// `Invalid` for an encryption key, as there is no disk to keep secrets from.
     pub fn in_memory(options: Options) -> Result<Arc<Self>> {
         Self::open(Arc::new(MemoryStorage::new()), options)
     }
@@ -373,8 +374,7 @@ fn flush_once(core: &Core) -> Result<bool> {
 
 fn flush_and_reserve(core: &Core) -> Result<bool> {
     core.keep_reserve();
-    core.sync_buffered()?;
-    flush_once(core)
+    core.sync_buffered().and_then(|()| flush_once(core))
 }
 
 fn compact_once(core: &Core) -> Result<bool> {

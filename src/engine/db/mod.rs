@@ -25,6 +25,7 @@ mod history;
 mod indexes;
 mod inspect;
 mod jobs;
+mod keys;
 mod maintenance;
 mod manifest;
 mod open;

@@ -16,13 +16,18 @@ use super::orphans::remove_orphans;
 use super::recovery::{Recovered, log_files, recover};
 use crate::common::{DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result, SeqNo};
 use crate::format::layout;
-use crate::io::{LockGuard, Storage};
+use crate::io::{LockGuard, Storage, unlock};
 use crate::lsm::compaction::Pace;
 use crate::lsm::{FileNumbers, Published, State};
 use crate::wal::read_header;
 
 /// Opens what `storage` holds, or creates a database there.
 pub(super) fn open_core(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
+    if options.encryption_key.is_some() && !storage.is_durable() {
+        let why = "a database in memory writes no files to encrypt; give a path, or no key";
+        return Err(Error::invalid("the encryption key", why));
+    }
+    let storage = unlock(storage, options.encryption_key.as_ref())?;
     if options.read_only { open_reader(storage, options) } else { open_writer(storage, options) }
 }
 

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use super::check::{CheckReport, check_storage};
 use super::engine::Engine;
-use crate::common::{Error, Options, Result};
-use crate::io::{ContainerStorage, object, open_for};
+use crate::common::{EncryptionKey, Error, KeyFault, Options, Result};
+use crate::io::{ContainerStorage, object, open_for, unlock};
 
 static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Engine>>>> = LazyLock::new(Mutex::default);
 
@@ -18,7 +18,7 @@ static OPEN: LazyLock<Mutex<HashMap<PathBuf, Weak<Engine>>>> = LazyLock::new(Mut
 ///
 /// # Errors
 /// `NotFound`, `Invalid` for a path that holds something else and for settings other than those of the engine that is
-/// shared, `Busy` when another process writes to it, `Corrupt`,
+/// shared, `Key` for a key that is not the database's, `Busy` when another process writes to it, `Corrupt`,
 /// `Unsupported`, `Io`.
 pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
     if options.read_only || ContainerStorage::is_at(path) {
@@ -29,6 +29,9 @@ pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
     if let Some(engine) =
         identity(path).and_then(|path| open.get(&path)?.upgrade()).filter(|engine| engine.is_open())
     {
+        if !engine.opens_with(options.encryption_key.as_ref()) {
+            return Err(Error::key(path.display().to_string(), KeyFault::Other));
+        }
         check_same(path, &options, engine.options())?;
         return Ok(engine);
     }
@@ -40,19 +43,25 @@ pub fn open_path(path: &Path, options: Options) -> Result<Arc<Engine>> {
     Ok(engine)
 }
 
-/// Reads every byte of the database in a folder or a single file.
+/// Reads every byte of the database in a folder or a single file; an encrypted one needs its `key`.
 ///
 /// # Errors
-/// When there is none, or its manifest cannot be read.
-pub fn check_path(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<CheckReport> {
+/// When there is none, its manifest cannot be read, or the key is not the one.
+pub fn check_path(
+    path: &Path,
+    key: Option<&EncryptionKey>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<CheckReport> {
     let options = Options { read_only: true, create: false, ..Options::default() };
-    check_storage(&open_for(path, &options)?, progress)
+    check_storage(&unlock(open_for(path, &options)?, key)?, progress)
 }
 
 /// Handles that share an engine share its settings.
 fn check_same(path: &Path, wanted: &Options, has: &Options) -> Result<()> {
-    // Whether it was to be created no longer matters, and of two clocks the first one counts.
-    let wanted = Options { create: has.create, clock: Arc::clone(&has.clock), ..wanted.clone() };
+    // Whether it was to be created no longer matters, of two clocks the first one counts, and the key fits.
+    let (create, clock, encryption_key) = (has.create, Arc::clone(&has.clock), None);
+    let wanted = Options { create, clock, encryption_key, ..wanted.clone() };
+    let has = &Options { encryption_key: None, ..has.clone() };
     let differing = differing(&wanted, has);
     if differing.is_empty() {
         return Ok(());

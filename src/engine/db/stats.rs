@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::core::Core;
 use crate::common::{Figure, Metric};
 use crate::format::table::TableName;
+use crate::io::{Cache, CacheFigures};
 use crate::lsm::TableState;
 
 /// A table's files and memtables in figures.
@@ -104,8 +105,19 @@ impl Core {
             unit,
             description,
         }));
+        metrics.extend(self.storage.cache().into_iter().flat_map(|cache| cache_metrics(cache)));
         metrics
     }
+}
+
+fn cache_metrics(cache: &Cache) -> [Metric; 3] {
+    let CacheFigures { hits, misses, bytes } = cache.figures();
+    [
+        ("cache_hits", hits, "columns", "Columns of files that are not mapped that were found in memory"),
+        ("cache_misses", misses, "columns", "Columns of such files that had to be read"),
+        ("cache_bytes", bytes, "bytes", "Bytes of such columns in memory"),
+    ]
+    .map(|(name, value, unit, description)| Metric { name, value: value as f64, unit, description })
 }
 
 fn ratio(part: f64, whole: f64) -> f64 {

@@ -23,7 +23,7 @@ pub struct VacuumReport {
     pub bytes_before: u64,
     /// Bytes on disk after it.
     pub bytes_after: u64,
-    /// Files with dead rows that were rewritten without them.
+    /// Files that were rewritten: without their dead rows, or under the newest data key.
     pub rewritten: u64,
     /// Files that were removed because nothing named them: left where a removal had failed.
     pub orphans: u64,
@@ -38,7 +38,7 @@ impl VacuumReport {
 }
 
 impl Core {
-    /// Flushes, and rewrites every file that holds a dead row, one at a time.
+    /// Flushes, and rewrites every file that holds a dead row or lies under an earlier data key, one at a time.
     pub(super) fn vacuum(&self) -> Result<VacuumReport> {
         self.check_writable()?;
         let bytes_before = self.bytes_on_disk()?;
@@ -53,6 +53,7 @@ impl Core {
         }
         self.turn_over_manifests()?;
         let orphans = self.remove_orphans()?;
+        self.forget_keys()?;
         // A removal that is not durable is none.
         for dir in layout::DIRS {
             // A folder that came with a later version of the format may be missing.
@@ -78,7 +79,7 @@ impl Core {
         Ok(rewritten)
     }
 
-    /// Files of a table with a dead row.
+    /// Files of a table with a dead row, or under an earlier data key.
     fn holed(&self, table: TableId) -> Result<Vec<FileId>> {
         let state = Arc::clone(&self.published.load().state);
         state.table_by_id(table).map_or_else(|| Ok(Vec::new()), |table| self.holed_of(table))
@@ -91,7 +92,8 @@ impl Core {
         };
         let mut holed = Vec::new();
         for file in table.files.iter() {
-            if file.dead_rows() > 0 || has_expired(file)? {
+            let is_due = file.dead_rows() > 0 || has_expired(file)?;
+            if is_due || self.is_outdated(&layout::sst(file.id()))? {
                 holed.push(file.id());
             }
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::local_file::{LocalReader, LocalWriter, stamp_of};
 use super::path::{check_dir, check_path};
-use super::{FileReader, FileWriter, LockGuard, Stamp, Storage, lock};
+use super::{Cache, FileReader, FileWriter, LockGuard, Stamp, Storage, lock};
 use crate::common::{ClosedReason, Error, Result};
 
 /// How a folder is opened.
@@ -24,11 +24,20 @@ pub struct LocalOptions {
     pub create: bool,
     /// Refuse every call that would change something.
     pub read_only: bool,
+    /// Bytes kept in memory of what was read of files that are not mapped.
+    pub cache_bytes: usize,
+}
+
+impl LocalOptions {
+    /// A cache, where one is of use.
+    pub(super) fn cache(self) -> Option<Arc<Cache>> {
+        (!self.mmap && self.cache_bytes > 0).then(|| Cache::new(self.cache_bytes))
+    }
 }
 
 impl Default for LocalOptions {
     fn default() -> Self {
-        Self { mmap: true, create: true, read_only: false }
+        Self { mmap: true, create: true, read_only: false, cache_bytes: 0 }
     }
 }
 
@@ -37,6 +46,7 @@ impl Default for LocalOptions {
 pub struct LocalStorage {
     root: PathBuf,
     options: LocalOptions,
+    cache: Option<Arc<Cache>>,
 }
 
 impl LocalStorage {
@@ -63,7 +73,7 @@ impl LocalStorage {
             Err(error) => return Err(Error::io("open", show(&root), error)),
         }
         fs::read_dir(&root).map_err(|source| Error::io("list", show(&root), source))?;
-        Ok(Self { root, options })
+        Ok(Self { root, options, cache: options.cache() })
     }
 
     fn writable(&self) -> Result<()> {
@@ -171,6 +181,10 @@ impl Storage for LocalStorage {
             // Another file system, one without links, or a rule against them: the file is copied.
             Err(_) => Ok(false),
         }
+    }
+
+    fn cache(&self) -> Option<&Arc<Cache>> {
+        self.cache.as_ref()
     }
 
     fn local_folder(&self) -> Option<&Path> {

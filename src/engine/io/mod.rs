@@ -6,7 +6,9 @@
 //! 3. A failed sync is never retried: the caller poisons the writer.
 
 pub(crate) mod aligned;
+mod cache;
 mod container;
+mod encrypted;
 mod local;
 mod local_file;
 mod lock;
@@ -16,7 +18,11 @@ pub(crate) mod path;
 mod place;
 pub(crate) mod storage;
 
+pub use cache::{Cache, CacheFigures, FileCache};
 pub use container::{CONTAINER_MAGIC, ContainerStorage, ContainerWriter, FileDraft, Member, Reopen};
+pub use encrypted::{
+    ENCRYPTED_MAGIC, EncryptedStorage, KEYS, KEYS_MAGIC, describe_keys, encrypted_like, unlock,
+};
 pub use local::{LocalOptions, LocalStorage, open_file};
 pub(crate) use memory::MemoryFile;
 pub use memory::MemoryStorage;

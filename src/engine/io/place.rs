@@ -19,9 +19,11 @@ pub fn open_for(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
         return Ok(Arc::new(ObjectStorage::connect(address, &options.storage_options, tuning)?));
     }
     let local = LocalOptions {
-        mmap: options.mmap,
+        // What is mapped of an encrypted file is of no use before it was copied.
+        mmap: options.mmap && options.encryption_key.is_none(),
         create: options.create && !options.read_only,
         read_only: options.read_only,
+        cache_bytes: options.cache_bytes,
     };
     open_place(path, local)
 }
@@ -32,7 +34,8 @@ pub fn open_for(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
 /// Those of [`LocalStorage::open`] and [`ContainerStorage::open`].
 pub fn open_place(path: &Path, options: LocalOptions) -> Result<Arc<dyn Storage>> {
     if ContainerStorage::is_at(path) {
-        return Ok(Arc::new(ContainerStorage::open(open_mapped(path, options.mmap)?)?));
+        let container = ContainerStorage::open(open_mapped(path, options.mmap)?)?;
+        return Ok(Arc::new(container.with_cache(options.cache())));
     }
     Ok(Arc::new(LocalStorage::open(path, options)?))
 }

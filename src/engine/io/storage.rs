@@ -43,6 +43,14 @@ pub trait Storage: Send + Sync + Debug {
     /// `Io` with `AlreadyExists` when the file is there.
     fn create(&self, path: &str) -> Result<Box<dyn FileWriter>>;
 
+    /// [`Storage::create`] for a file that is synced again and again while it grows, and read meanwhile.
+    ///
+    /// # Errors
+    /// As [`Storage::create`].
+    fn create_log(&self, path: &str) -> Result<Box<dyn FileWriter>> {
+        self.create(path)
+    }
+
     /// Opens a file that no longer changes.
     ///
     /// # Errors
@@ -116,6 +124,16 @@ pub trait Storage: Send + Sync + Debug {
     fn stranger(&self, known: &[&str]) -> Result<Option<String>> {
         let is_strange = |name: &String| name != super::lock::LOCK_FILE && !known.contains(&name.as_str());
         Ok(self.list("")?.into_iter().find(is_strange))
+    }
+
+    /// Memory for what readers made of files here, where those are not mapped.
+    fn cache(&self) -> Option<&Arc<super::Cache>> {
+        None
+    }
+
+    /// This place, if its files are encrypted.
+    fn encryption(&self) -> Option<&super::EncryptedStorage> {
+        None
     }
 
     /// Writes a whole file, syncs it, and only then gives it its name, durably, replacing what was there.

@@ -1,9 +1,11 @@
-//! Columns of one batch: verified, decoded, and on mapped storage kept for the next reader.
+//! Columns of one batch: verified, decoded, and kept for the next reader: all of them on mapped storage, elsewhere as many
+//! as the cache has memory for.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::SchemaRef;
 
@@ -40,9 +42,11 @@ impl SstReader {
         }
         let missing = |column: &usize| Error::Internal(format!("column {column} was not decoded"));
         let Some(slot) = self.decoded.get(batch) else {
-            let (indices, arrays) = self.decode_columns(batch, columns.to_vec())?;
-            let found = |column: &usize| indices.binary_search(column).ok().map(|at| Arc::clone(&arrays[at]));
-            return columns.iter().map(|column| found(column).ok_or_else(|| missing(column))).collect();
+            let arrays = self.cached_columns(batch, columns)?;
+            return columns
+                .iter()
+                .map(|column| arrays.get(column).cloned().ok_or_else(|| missing(column)))
+                .collect();
         };
         let kept = slot.get_or_init(|| Decoded::new(&self.schema));
         let absent = |column: &&usize| kept.columns.get(**column).is_some_and(|slot| slot.get().is_none());
@@ -56,6 +60,24 @@ impl SstReader {
         }
         let found = |column: &usize| kept.columns.get(*column).and_then(OnceLock::get).cloned();
         columns.iter().map(|column| found(column).ok_or_else(|| missing(column))).collect()
+    }
+
+    /// Columns of a batch on storage that is not mapped, by number: from the cache, and the others decoded and put there.
+    fn cached_columns(&self, batch: usize, columns: &[usize]) -> Result<BTreeMap<usize, ArrayRef>> {
+        let place = |column: usize| (batch * self.schema.fields().len() + column) as u64;
+        let kept = |column: usize| self.cache.as_ref()?.get::<ArrayRef>(place(column));
+        let mut found: BTreeMap<usize, ArrayRef> =
+            columns.iter().filter_map(|column| Some((*column, ArrayRef::clone(&*kept(*column)?)))).collect();
+        let absent = columns.iter().filter(|column| !found.contains_key(column)).copied().collect();
+        let (indices, arrays) = self.decode_columns(batch, absent)?;
+        for (column, array) in indices.into_iter().zip(arrays) {
+            if let Some(cache) = &self.cache {
+                let bytes = array.to_data().get_slice_memory_size()?;
+                cache.put(place(column), Arc::new(ArrayRef::clone(&array)), bytes);
+            }
+            found.insert(column, array);
+        }
+        Ok(found)
     }
 
     /// A column of a batch, if it is decoded already.

@@ -2,7 +2,8 @@
 //!
 //! Opening verifies the companion and the data file's footer and nothing else; every later read verifies
 //! the blocks it touches. On mapped storage a column of a batch is decoded and fully validated once, by
-//! reference, and kept, so that a second read costs a few reference counts.
+//! reference, and kept, so that a second read costs a few reference counts. On other storage it is kept in the storage's
+//! cache, if that has one.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +22,7 @@ use crate::format::row_ids::RowIdRuns;
 use crate::format::stats::ColumnStats;
 use crate::format::sum::{self, Lookup, Sum};
 use crate::format::table::COLUMN_ID_KEY;
-use crate::io::Storage;
+use crate::io::{FileCache, Storage};
 
 /// An open SSTable.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct SstReader {
     pub(super) key: Option<Key>,
     /// What is decoded of each batch; only on mapped storage.
     pub(super) decoded: Box<[OnceLock<Decoded>]>,
+    /// The same on other storage, as far as there is memory for it.
+    pub(super) cache: Option<FileCache>,
 }
 
 /// The key of this file's rows.
@@ -61,7 +64,8 @@ impl SstReader {
         let data = storage.open(&layout::sst(info.file))?;
         let file = VerifiedFile::new(data, info.data_len, sum.blocks.clone())?;
         let schema = super::footer::read_schema(&file, &sum.batches)?;
-        Self::assemble(companion, sum, file, schema, info, key)
+        let cache = storage.cache().filter(|_| !file.is_mapped()).map(FileCache::new);
+        Ok(Self { cache, ..Self::assemble(companion, sum, file, schema, info, key)? })
     }
 
     /// As [`SstReader::open`] for a file that may be damaged anywhere, as long as its companion is whole and either
@@ -102,7 +106,7 @@ impl SstReader {
         }
         let decoded =
             (0..if file.is_mapped() { sum.batches.len() } else { 0 }).map(|_| OnceLock::new()).collect();
-        Ok(Self { info: info.clone(), file, sum, companion, schema, ids, key, decoded })
+        Ok(Self { info: info.clone(), file, sum, companion, schema, ids, key, decoded, cache: None })
     }
 
     /// First encoded key of a batch; none for a keyless table, or when there is no such batch.

@@ -75,7 +75,7 @@ impl WalWriter {
         if storage.list(WAL_DIR)?.contains(&name) {
             return Err(Error::io("create", path, std::io::ErrorKind::AlreadyExists.into()));
         }
-        let file = storage.create(&draft)?;
+        let file = storage.create_log(&draft)?;
         let mut writer = Self::start(file, path, header);
         for (seq, payload) in carried {
             writer.append(*seq, &[payload.as_slice()])?;

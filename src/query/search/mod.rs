@@ -42,7 +42,7 @@ mod tests;
 pub(crate) use condition::conjuncts;
 pub use direct::Search;
 pub(crate) use functions::{FUNCTIONS, table_functions};
-pub(crate) use join::{NearestJoins, NearestPlanner, nearest_marker_udf, with_conditions};
+pub(crate) use join::{LeftConditions, NearestJoins, NearestPlanner, nearest_marker_udf, with_conditions};
 pub(crate) use named::NamedArguments;
 pub(crate) use recognise::recognise;
 pub(crate) use tables::Tables;

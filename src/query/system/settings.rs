@@ -15,7 +15,13 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
         ("version", env!("CARGO_PKG_VERSION").to_owned(), "Version of this library"),
         ("durability", options.durability.name().to_owned(), "When a commit is acknowledged"),
         ("read_only", options.read_only.to_string(), "Whether writes are refused"),
+        ("encrypted", pinned.engine.is_encrypted().to_string(), "Whether files are encrypted"),
         ("mmap", options.mmap.to_string(), "Whether sealed files are read through a memory map"),
+        (
+            "cache_bytes",
+            options.cache_bytes.to_string(),
+            "Bytes of columns kept of files that are not mapped",
+        ),
         ("memtable_bytes", options.memtable_bytes.to_string(), "Bytes in memory at which a flush starts"),
         (
             "direct_append_bytes",

@@ -10,7 +10,7 @@ use super::{BackupReport, OnProgress};
 use crate::common::{Error, FileId, Result, SeqNo};
 use crate::db::core::Core;
 use crate::format::{Hash128, layout};
-use crate::io::{ContainerWriter, FileDraft, FileWriter, Reopen, Storage};
+use crate::io::{ContainerWriter, FileDraft, FileWriter, Reopen, Storage, encrypted_like};
 
 /// What an export came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,13 +47,14 @@ impl Core {
     ) -> Result<ExportReport> {
         self.check_open()?;
         let container = ContainerWriter::new(sink, reopen)?;
-        let BackupReport { seq, .. } = self.branch(Arc::new(container.clone()), version, progress)?;
-        self.copy_codes(&container)?;
+        let place = encrypted_like(&*self.storage, Arc::new(container.clone()))?;
+        let BackupReport { seq, .. } = self.branch(Arc::clone(&place), version, progress)?;
+        self.copy_codes(&*place)?;
         Ok(ExportReport { seq, bytes: container.finish(&layout::DIRS)? })
     }
 
     /// Takes along the codes of SSTables that are in `container`. They are derived: what is missing or damaged is left out.
-    fn copy_codes(&self, container: &ContainerWriter) -> Result<()> {
+    fn copy_codes(&self, container: &dyn Storage) -> Result<()> {
         let held: Vec<Option<FileId>> =
             container.list(layout::SST_DIR)?.iter().map(|name| layout::file_number(name)).collect();
         for name in self.storage.list(layout::INDEX_DIR)? {

@@ -75,7 +75,7 @@ fn a_single_file_holds_what_the_database_held_and_takes_no_write() {
         }
         opened.close().unwrap();
     }
-    assert_eq!(crate::check_path(&file, &mut |_| {}).unwrap().problems, Vec::<String>::new());
+    assert_eq!(crate::check_path(&file, None, &mut |_| {}).unwrap().problems, Vec::<String>::new());
 }
 
 fn keyed_there(engine: &Engine) -> Arc<crate::TableDef> {
@@ -96,7 +96,7 @@ fn a_single_file_is_exported_backed_up_and_restored_like_a_folder() {
     assert_eq!(content(&then), was);
     then.export(&at("again"), false, None, &mut quiet).unwrap();
     then.backup(&at("folder"), CopyMode::Link, &mut quiet).unwrap();
-    restore_path(&at("again"), &at("restored"), CopyMode::Copy, &mut quiet).unwrap();
+    restore_path(&at("again"), &at("restored"), None, CopyMode::Copy, &mut quiet).unwrap();
     for name in ["again", "folder", "restored"] {
         assert_eq!(content(&open(&at(name)).unwrap()), was, "{name}");
     }

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use super::core::Core;
 use super::manifest;
 use super::orphans::remove_orphans;
-use crate::common::{Error, Options, Result, SeqNo};
+use crate::common::{EncryptionKey, Error, Options, Result, SeqNo};
 use crate::io::object::address;
-use crate::io::{LocalOptions, LocalStorage, Storage, open_for};
+use crate::io::{LocalOptions, LocalStorage, Storage, encrypted_like, open_for, unlock};
 use capture::Captured;
 
 pub(super) use copy::Copier;
@@ -81,7 +81,7 @@ impl Core {
         progress: OnProgress<'_>,
     ) -> Result<BackupReport> {
         self.check_open()?;
-        let target = Target::open(storage, self.database)?;
+        let target = Target::open(encrypted_like(&*self.storage, storage)?, self.database)?;
         let outcome = if self.options.read_only {
             from_files(&self.storage, &target, mode, progress)
         } else {
@@ -100,6 +100,7 @@ impl Core {
         progress: OnProgress<'_>,
     ) -> Result<BackupReport> {
         self.check_open()?;
+        let storage = encrypted_like(&*self.storage, storage)?;
         check_empty(&*storage)?;
         let newest = self.snapshot()?.seq();
         let Some(version) = version.filter(|version| *version != newest) else {
@@ -123,21 +124,23 @@ pub fn restore_storage(
 ) -> Result<BackupReport> {
     let stored = manifest::load(&**source)?
         .ok_or_else(|| Error::NotFound { entity: "database", name: source.describe() })?;
-    let target = Target::open(target, stored.database)?;
+    let target = Target::open(encrypted_like(&**source, target)?, stored.database)?;
     from_files(source, &target, mode, progress).inspect_err(|_| target.take_back())
 }
 
-/// Makes a database at `path` of the backup, or the single file, at `backup`, which is only read.
+/// Makes a database at `path` of the backup, or the single file, at `backup`, which is only read. An encrypted one needs
+/// its `key`, and stays encrypted.
 ///
 /// # Errors
 /// `Invalid` when something is at `path`; otherwise as [`crate::Engine::backup`].
 pub fn restore_path(
     backup: &Path,
     path: &Path,
+    key: Option<&EncryptionKey>,
     mode: CopyMode,
     progress: OnProgress<'_>,
 ) -> Result<BackupReport> {
-    let source = source_at(backup)?;
+    let source = unlock(source_at(backup)?, key)?;
     let target = local_target(path)?;
     check_empty(&*target)?;
     restore_storage(&source, target, mode, progress)

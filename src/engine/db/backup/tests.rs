@@ -51,11 +51,11 @@ fn a_backup_opens_and_a_second_one_brings_only_what_is_new() {
     let second = engine.backup(&copy, CopyMode::Copy, &mut quiet).unwrap();
     assert!(second.reused == 2 && second.copied == 3, "{second:?}");
     let restored = folder.path().join("restored");
-    restore_path(&copy, &restored, CopyMode::Copy, &mut quiet).unwrap();
-    let again = restore_path(&copy, &restored, CopyMode::Copy, &mut quiet).unwrap_err();
+    restore_path(&copy, &restored, None, CopyMode::Copy, &mut quiet).unwrap();
+    let again = restore_path(&copy, &restored, None, CopyMode::Copy, &mut quiet).unwrap_err();
     assert!(again.kind() == ErrorKind::Invalid && again.to_string().contains("not empty"), "{again}");
     for path in [&copy, &restored] {
-        let report = crate::check_path(path, &mut |_| {}).unwrap();
+        let report = crate::check_path(path, None, &mut |_| {}).unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
         let opened = Engine::open_path(path, small()).unwrap();
         same(&engine, &opened);

@@ -9,6 +9,7 @@ mod container;
 mod data;
 mod deletes;
 mod derived;
+mod encrypted;
 mod log;
 mod report;
 mod sealed;
@@ -22,21 +23,26 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 
-use crate::common::{Error, Result};
+use crate::common::{EncryptionKey, Error, Result};
 use crate::format::layout;
-use crate::io::{CONTAINER_MAGIC, FileReader, open_file};
+use crate::io::{CONTAINER_MAGIC, ENCRYPTED_MAGIC, FileReader, KEYS, KEYS_MAGIC, open_file};
 
 pub use report::{Damage, Fields, FileReport};
 
 /// Longest file that is held in memory whole; only logs, data files and single files are longer.
 const WHOLE_MAX: u64 = 1 << 30;
 
-/// Explains a file; `records` adds one entry for each record, batch, section or file that it holds.
+/// Explains a file; `records` adds one entry for each record, batch, section or file that it holds. What an encrypted
+/// file holds is explained with the `key` of its database, in whose folder it must lie.
 ///
 /// # Errors
-/// `Io` when it cannot be read, `Invalid` when it is no file. Damage is in the report.
-pub fn inspect_path(path: &Path, records: bool) -> Result<FileReport> {
+/// `Io` when it cannot be read, `Invalid` when it is no file, `Key` for a wrong key. Damage is in the report.
+pub fn inspect_path(path: &Path, key: Option<&EncryptionKey>, records: bool) -> Result<FileReport> {
     let file = open_file(path)?;
+    let head = file.load(0..file.len().min(8))?;
+    if let Some(key) = key.filter(|_| head[..] == ENCRYPTED_MAGIC) {
+        return encrypted::inspect(path, key, records);
+    }
     let companion = open_file(&path.with_extension("sum")).ok();
     inspect_file(&file, companion.as_ref(), records)
 }
@@ -64,6 +70,8 @@ pub fn inspect_file(
         Kind::Manifest => sealed::manifest(&whole(file)?, records, &mut report),
         Kind::Current => sealed::current(&whole(file)?, &mut report),
         Kind::Container => container::explain(file, records, &mut report),
+        Kind::Encrypted => encrypted::explain(&mut report),
+        Kind::Keys => encrypted::keys(&whole(file)?, &mut report),
         Kind::Lock => lock(&whole(file)?, &mut report),
         Kind::Other => report.damaged(0, "it does not begin as any file of a Trilith database"),
     }
@@ -86,6 +94,8 @@ enum Kind {
     Current,
     Lock,
     Container,
+    Encrypted,
+    Keys,
     Other,
 }
 
@@ -102,6 +112,8 @@ impl Kind {
             Self::Current => "CURRENT",
             Self::Lock => "lock file",
             Self::Container => "database in a single file",
+            Self::Encrypted => "encrypted file",
+            Self::Keys => "keys of an encrypted database",
             Self::Other => "unknown file",
         }
     }
@@ -119,12 +131,15 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         b"TRICURNT" => return Kind::Current,
         b"ARROW1\0\0" => return Kind::Data,
         head if head == CONTAINER_MAGIC => return Kind::Container,
+        head if head == ENCRYPTED_MAGIC => return Kind::Encrypted,
+        head if head == KEYS_MAGIC => return Kind::Keys,
         _ => {}
     }
     let name = path.rsplit('/').next().unwrap_or_default();
     match (name, name.rsplit_once('.').map(|(_, kind)| kind)) {
         (layout::CURRENT, _) => Kind::Current,
         ("LOCK", _) => Kind::Lock,
+        (KEYS, _) => Kind::Keys,
         (_, Some("wal")) => Kind::Log,
         (_, Some("arrow")) => Kind::Data,
         (_, Some("sum")) => Kind::Sum,

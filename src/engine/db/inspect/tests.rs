@@ -67,9 +67,9 @@ fn strangers_are_named_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     std::fs::write(&path, "hello").unwrap();
-    let found = inspect_path(&path, true).unwrap();
+    let found = inspect_path(&path, None, true).unwrap();
     assert_eq!((found.kind, found.damage.len()), ("unknown file", 1));
-    assert!(inspect_path(folder.path(), true).is_err());
+    assert!(inspect_path(folder.path(), None, true).is_err());
     let empty: Arc<dyn crate::io::FileReader> = {
         std::fs::write(&path, "").unwrap();
         open_file(&path).unwrap()

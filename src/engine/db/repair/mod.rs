@@ -20,14 +20,15 @@ use std::sync::Arc;
 use super::backup::{Target, check_empty, local_target, source_at};
 use super::check::check_storage;
 use super::manifest::Manifest;
-use crate::common::{Error, FileId, Result};
+use crate::common::{EncryptionKey, Error, FileId, Result};
 use crate::format::layout;
-use crate::io::Storage;
+use crate::io::{Storage, encrypted_like, unlock};
 use crate::lsm::FileNumbers;
 
 pub use report::{Loss, LossKind, RepairReport};
 
-/// Repairs the database in the folder `damaged` into the new folder `path`; `progress` hears of each file.
+/// Repairs the database in the folder `damaged` into the new folder `path`; `progress` hears of each file. An encrypted
+/// one needs its `key`, and stays encrypted.
 ///
 /// # Errors
 /// `Corrupt` when no manifest proves itself, so that nothing tells what the files mean; `Invalid` when something is
@@ -35,9 +36,10 @@ pub use report::{Loss, LossKind, RepairReport};
 pub fn repair_path(
     damaged: &Path,
     path: &Path,
+    key: Option<&EncryptionKey>,
     progress: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<RepairReport> {
-    let source = source_at(damaged)?;
+    let source = unlock(source_at(damaged)?, key)?;
     repair_storage(&source, local_target(path)?, progress)
 }
 
@@ -50,6 +52,7 @@ pub fn repair_storage(
     target: Arc<dyn Storage>,
     progress: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<RepairReport> {
+    let target = encrypted_like(&**source, target)?;
     check_empty(&*target)?;
     let mut report = RepairReport::default();
     let chosen = version::choose(&**source, &mut report)?;

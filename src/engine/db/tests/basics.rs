@@ -170,7 +170,7 @@ fn what_was_committed_is_there_after_reopening() {
         }
         drop(table);
     }
-    let report = crate::check_path(dir.path(), &mut |_| {}).unwrap();
+    let report = crate::check_path(dir.path(), None, &mut |_| {}).unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
 }
 

@@ -226,7 +226,7 @@ fn readers_race_a_writer_that_removes_files_under_them() {
             let (dir, acknowledged, done) = (dir.path(), &acknowledged, &done);
             scope.spawn(move || {
                 let options = Options { mmap, ..reading() };
-                let storage = LocalOptions { mmap, read_only: true, create: false };
+                let storage = LocalOptions { mmap, read_only: true, create: false, cache_bytes: 1 << 20 };
                 let storage = Arc::new(LocalStorage::open(dir, storage).unwrap());
                 let reader = Engine::open(Arc::clone(&storage) as Arc<dyn Storage>, options.clone()).unwrap();
                 let mut seen = 0;

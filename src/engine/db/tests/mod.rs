@@ -4,6 +4,7 @@
 mod basics;
 mod compaction;
 mod disk_full;
+mod encryption;
 mod expiry;
 mod fence;
 mod follow;

@@ -13,7 +13,7 @@ use super::directory::{self, Directory, Member, show_hash};
 use crate::common::{ClosedReason, Error, Result};
 use crate::io::path::{check_dir, check_path, split};
 use crate::io::storage::check_range;
-use crate::io::{FileReader, FileWriter, LockGuard, Stamp, Storage};
+use crate::io::{Cache, FileReader, FileWriter, LockGuard, Stamp, Storage};
 
 /// Bytes hashed at a time.
 const STEP: u64 = 1 << 20;
@@ -23,6 +23,7 @@ const STEP: u64 = 1 << 20;
 pub struct ContainerStorage {
     file: Arc<dyn FileReader>,
     directory: Directory,
+    cache: Option<Arc<Cache>>,
 }
 
 impl ContainerStorage {
@@ -46,7 +47,13 @@ impl ContainerStorage {
             ));
         }
         let directory = directory::read(&*file)?;
-        Ok(Self { file, directory })
+        Ok(Self { file, directory, cache: None })
+    }
+
+    /// The same with memory for what readers make of members.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<Arc<Cache>>) -> Self {
+        Self { cache, ..self }
     }
 
     /// What it holds, by path.
@@ -124,6 +131,10 @@ impl Storage for ContainerStorage {
 
     fn is_sealed(&self) -> bool {
         true
+    }
+
+    fn cache(&self) -> Option<&Arc<Cache>> {
+        self.cache.as_ref()
     }
 
     fn verify(&self) -> Result<()> {

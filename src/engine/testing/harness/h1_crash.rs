@@ -181,7 +181,8 @@ impl Workload {
             engine.close().map_err(text)?;
             let engine = self.open(image)?;
             let found = read(&engine)?;
-            let report = check_storage(&(Arc::new(image.clone()) as _), &mut |_| {}).map_err(text)?;
+            let report = check_storage(&crate::encrypted::view(image.clone()).map_err(text)?, &mut |_| {})
+                .map_err(text)?;
             let problem = report.problems.first().map(|problem| format!("check: {problem}"));
             let difference = crate::model::difference(history.state(), &found);
             problem.or(difference).map_or(Ok(()), Err)

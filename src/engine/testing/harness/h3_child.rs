@@ -111,6 +111,7 @@ pub fn progress(snapshot: &Snapshot) -> Result<Progress, String> {
 pub fn options(dice: &mut SmallRng) -> Options {
     Options {
         mmap: dice.random(),
+        encryption_key: crate::encrypted::key(),
         memtable_bytes: *pick(dice, &[4 << 10, 32 << 10, 1 << 20]),
         direct_append_bytes: *pick(dice, &[1, 4 << 10, 1 << 20]),
         batch_rows: *pick(dice, &[16, 256]),

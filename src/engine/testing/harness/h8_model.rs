@@ -29,6 +29,7 @@ pub fn options(dice: &mut SmallRng) -> Options {
         background: false,
         durability: Durability::Group,
         mmap: dice.random(),
+        encryption_key: crate::encrypted::key(),
         memtable_bytes: *pick(dice, &[4 << 10, 32 << 10, 1 << 20]),
         direct_append_bytes: *pick(dice, &[1, 2 << 10, 1 << 20]),
         batch_rows: if dice.random_ratio(1, 12) { 1 } else { *pick(dice, &[7, 64]) },

@@ -2,12 +2,13 @@
 //!
 //! Each prints one line (`rel h8 commit=.. injected=.. lost=.. ..`) and fails when anything was lost, wrong, crashed
 //! or hung, or when it injected less than its floor. Without arguments each runs for a few seconds, on a fixed seed
-//! and a fresh one.
+//! and a fresh one. With `--encrypted` the databases are encrypted.
 
 #![expect(clippy::unwrap_used, reason = "a test program")]
 
 mod alphabet;
 mod arrow_rows;
+mod encrypted;
 mod generate;
 mod golden;
 mod h0_planted;
@@ -71,6 +72,7 @@ const HARNESSES: [Harness; 14] = [
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    encrypted::start_again(&args);
     // The harnesses start this program again for what may kill it.
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--h3-child", folder, seed] => return h3_child::main(folder.as_ref(), seed.parse().unwrap_or(0)),
@@ -87,7 +89,7 @@ fn main() {
     let seed: Option<u64> = option("--seed").and_then(|text| text.parse().ok());
     let named = |harness: &&Harness| args.iter().any(|arg| arg == harness.0);
     let chosen: Vec<&Harness> = HARNESSES.iter().filter(named).collect();
-    let chosen = if chosen.is_empty() && (args.is_empty() || secs.is_some()) {
+    let chosen = if chosen.is_empty() && (args.is_empty() || secs.is_some() || encrypted::is_on()) {
         HARNESSES.iter().collect()
     } else {
         chosen

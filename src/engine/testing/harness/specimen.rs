@@ -31,6 +31,7 @@ pub struct Specimen {
 pub fn options() -> Options {
     Options {
         background: false,
+        encryption_key: crate::encrypted::key(),
         direct_append_bytes: 1,
         batch_rows: 16,
         file_bytes: 8 << 10,

@@ -121,7 +121,9 @@ pub fn judge(folder: &Path, told: &Told) -> Verdict {
     if let Some(failure) = &told.failure {
         return failure.clone();
     }
-    let found = match h3_child::open(folder, &Options { background: false, ..Options::default() }) {
+    let encryption_key = crate::encrypted::key();
+    let options = Options { background: false, encryption_key, ..Options::default() };
+    let found = match h3_child::open(folder, &options) {
         Ok(engine) => {
             engine.snapshot().map_err(|error| error.to_string()).and_then(|s| h3_child::progress(&s))
         }

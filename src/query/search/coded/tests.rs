@@ -267,11 +267,11 @@ fn codes_that_are_lost_or_damaged_are_made_again() {
             Some(bytes) => std::fs::write(&file, bytes).unwrap(),
             None => std::fs::remove_file(&file).unwrap(),
         }
-        let problems = trilith_engine::check_path(&base, &mut |_| {}).unwrap().problems;
+        let problems = trilith_engine::check_path(&base, None, &mut |_| {}).unwrap().problems;
         let is_good = std::fs::read(&file).is_ok_and(|bytes| bytes == good);
         assert_eq!(problems.len(), usize::from(file.exists() && !is_good), "{problems:?}");
         assert!(problems.iter().all(|problem| problem.contains("a search makes it again")), "{problems:?}");
-        let report = trilith_engine::inspect_path(&file, false);
+        let report = trilith_engine::inspect_path(&file, None, false);
         assert!(report.is_err() != file.exists());
         assert!(report.is_ok_and(|report| report.damage.is_empty()) == is_good);
         let db = open(path);

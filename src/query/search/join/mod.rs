@@ -17,5 +17,5 @@ mod tests;
 
 pub(crate) use marker::nearest_marker_udf;
 pub(crate) use planner::NearestPlanner;
-pub(crate) use rule::NearestJoins;
+pub(crate) use rule::{LeftConditions, NearestJoins};
 pub(crate) use syntax::with_conditions;

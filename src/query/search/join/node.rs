@@ -36,6 +36,11 @@ impl NearestNode {
         Ok(Self { left, right, asked, outer: kind == JoinType::Left, schema })
     }
 
+    /// The same join of other rows of the left side.
+    pub(super) fn with_left(&self, left: LogicalPlan) -> Self {
+        Self { left, ..self.clone() }
+    }
+
     fn kind(&self) -> JoinType {
         if self.outer { JoinType::Left } else { JoinType::Inner }
     }

@@ -12,19 +12,20 @@ use async_trait::async_trait;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Column, DFSchema, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableProviderFilterPushDown, TableType,
-    lit,
+    Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableProviderFilterPushDown, TableType, lit,
 };
-use datafusion::physical_expr::expressions::col as physical_column;
-use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr::expressions::{Literal, col as physical_column};
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::Metric;
 use trilith_udfs::vector::{self, DistanceFunction};
 
@@ -79,8 +80,9 @@ pub(super) fn order(call: &Call) -> Result<&'static str> {
 /// The rows that one call finds.
 struct Found {
     table: Arc<dyn TableProvider>,
-    vector: Expr,
-    distance: Expr,
+    column: String,
+    query: ScalarValue,
+    function: Arc<ScalarUDF>,
     k: usize,
     schema: SchemaRef,
 }
@@ -88,26 +90,26 @@ struct Found {
 impl Found {
     fn new(table: Arc<dyn TableProvider>, arguments: &Arguments) -> Result<Self> {
         let schema = table.schema();
-        let vector = Expr::Column(Column::new_unqualified(&arguments.column));
-        let distance = distance_udf(arguments.metric, arguments.recall)
-            .call(vec![vector.clone(), lit(arguments.query.clone())]);
-        let nullable = distance.nullable(&DFSchema::try_from(Arc::clone(&schema))?)?;
+        let function = Arc::new(distance_udf(arguments.metric, arguments.recall));
+        let (column, query) = (arguments.column.clone(), arguments.query.clone());
+        let nullable = distance(&function, (&column, &query), &schema, Arc::default())?.nullable(&schema)?;
         let mut fields = schema.fields().to_vec();
         fields.push(Arc::new(Field::new(DISTANCE, DataType::Float64, nullable)));
-        Ok(Self { table, vector, distance, k: arguments.k, schema: Arc::new(Schema::new(fields)) })
+        Ok(Self { table, column, query, function, k: arguments.k, schema: Arc::new(Schema::new(fields)) })
     }
 
     /// The query that this is, with conditions on the table's columns.
     fn plan(&self, filters: &[Expr], projection: Option<&[usize]>) -> Result<LogicalPlan> {
         let source = provider_as_source(Arc::clone(&self.table));
-        let mut plan =
-            LogicalPlanBuilder::scan("searched", source, None)?.filter(self.vector.clone().is_not_null())?;
+        let vector = column(&self.column);
+        let distance = self.function.call(vec![vector.clone(), lit(self.query.clone())]);
+        let mut plan = LogicalPlanBuilder::scan("searched", source, None)?.filter(vector.is_not_null())?;
         for filter in filters {
             plan = plan.filter(filter.clone())?;
         }
         let columns = self.table.schema();
         let mut outputs: Vec<Expr> = columns.fields().iter().map(|field| column(field.name())).collect();
-        outputs.push(self.distance.clone().alias(DISTANCE));
+        outputs.push(distance.alias(DISTANCE));
         plan = plan.project(outputs)?.sort_with_limit([column(DISTANCE).sort(true, false)], Some(self.k))?;
         if let Some(projection) = projection {
             let wanted: Vec<Expr> =
@@ -130,15 +132,15 @@ impl Found {
         if self.table.downcast_ref::<TrilithTable>().is_none() {
             return Ok(None);
         }
-        let vector = self.vector.column_refs().into_iter().map(Column::name).next().unwrap_or_default();
-        let columns = needed_columns(&self.table.schema(), projection, filters, &[vector])?;
+        let columns = needed_columns(&self.table.schema(), projection, filters, &[&self.column])?;
         let scan = self.table.scan(state, Some(&columns), filters, None).await?;
         let schema = DFSchema::try_from(scan.schema())?;
-        let physical = |expr: &Expr| state.create_physical_expr(expr.clone(), &schema);
-        let predicate = filters.iter().cloned().fold(self.vector.clone().is_not_null(), Expr::and);
-        let distance = physical(&self.distance)?;
+        let predicate = filters.iter().cloned().fold(column(&self.column).is_not_null(), Expr::and);
+        let predicate = state.create_physical_expr(predicate, &schema)?;
+        let config = Arc::clone(state.config().options());
+        let distance = distance(&self.function, (&self.column, &self.query), schema.as_arrow(), config)?;
         let key = PhysicalSortExpr::new(Arc::clone(&distance), SortOptions::new(false, false));
-        let filtered = Arc::new(FilterExec::try_new(physical(&predicate)?, Arc::clone(&scan))?);
+        let filtered = Arc::new(FilterExec::try_new(predicate, Arc::clone(&scan))?);
         let sort = SortExec::new([key].into(), filtered).with_fetch(Some(self.k));
         let Some(search) = recognise(&sort)? else { return Ok(None) };
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
@@ -162,6 +164,18 @@ impl Found {
     }
 }
 
+/// The distance of a column of `schema` from a query. Made by hand: the planner would write the query out as a name.
+fn distance(
+    function: &Arc<ScalarUDF>,
+    (column, query): (&str, &ScalarValue),
+    schema: &Schema,
+    config: Arc<ConfigOptions>,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let arguments: Vec<Arc<dyn PhysicalExpr>> =
+        vec![physical_column(column, schema)?, Arc::new(Literal::new(query.clone()))];
+    Ok(Arc::new(ScalarFunctionExpr::try_new(Arc::clone(function), arguments, schema, config)?))
+}
+
 fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
@@ -183,7 +197,7 @@ pub(super) fn distance_udf(metric: Metric, recall: Option<f64>) -> ScalarUDF {
 
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vector_search({}, k={})", self.distance, self.k)
+        write!(f, "vector_search({}({}), k={})", self.function.name(), self.column, self.k)
     }
 }
 

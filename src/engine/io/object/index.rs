@@ -53,6 +53,8 @@ pub(super) struct Index {
     files: BTreeMap<String, Named>,
     newest: u64,
     epoch: u64,
+    /// The same before the newest entry.
+    epoch_before: u64,
     /// Number of the last entry when its writer ended with it.
     closed: Option<u64>,
 }
@@ -66,6 +68,11 @@ impl Index {
     /// The epoch of the newest entry.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The greatest epoch of the entries before the newest.
+    pub fn epoch_before(&self) -> u64 {
+        self.epoch_before
     }
 
     /// Entries held.
@@ -99,6 +106,7 @@ impl Index {
         };
         self.closed = (entry.kind == Kind::Closed).then_some(entry.number);
         self.entries.insert(entry.number, kept_for);
+        self.epoch_before = self.epoch;
         (self.newest, self.epoch) = (entry.number, self.epoch.max(entry.epoch));
     }
 

@@ -24,8 +24,10 @@ pub(super) const JOURNAL_DIR: &str = "journal";
 const AT_ONCE: usize = 64;
 /// Entries that a reader keeps in mind at least.
 const LONG: usize = 10_000;
-/// Others that may take a number before an opening gives up.
-const RIVALS_MAX: u32 = 1000;
+/// How often an opening begins anew because others opened meanwhile.
+const RIVALS_MAX: u32 = 100;
+/// Numbers that an opening tries one after another before it looks where the writer is by now.
+const NUMBERS_TRIED: u64 = 1000;
 
 /// The journal of one database, as one handle of it sees it.
 #[derive(Debug)]
@@ -151,10 +153,9 @@ impl Journal {
             return Err(Error::Busy { path: self.remote.objects.describe(), holder: "this process".into() });
         }
         *role = Role::Reader;
-        self.read_all()?;
         for _ in 0..RIVALS_MAX {
-            let epoch = self.index.lock().epoch() + 1;
-            if self.put_writer(epoch, holder)? {
+            self.read_all()?;
+            if let Some(epoch) = self.seize(holder)? {
                 *role = Role::Writer(epoch);
                 return Ok(epoch);
             }
@@ -165,7 +166,42 @@ impl Journal {
         })
     }
 
-    /// Puts the name of a new writer; false when another entry came first, which is read then.
+    /// Puts the name of a new writer under the first number that is free; its epoch, or `None` when it is not the newest
+    /// of all. Nothing is read before: whoever reads what a busy writer puts never catches up with it.
+    fn seize(&self, holder: &str) -> Result<Option<u64>> {
+        let (known, epoch) = {
+            let index = self.index.lock();
+            (index.newest(), index.epoch() + 1)
+        };
+        let Some(entry) = self.first_free(known + 1, epoch, holder)? else { return Ok(None) };
+        let after = self.remote.list(JOURNAL_DIR, Some(&name_of(entry.number)))?;
+        if !numbers(&after).is_empty() {
+            // The number was free because its entry had gone already: the writer is far ahead of it.
+            return Ok(None);
+        }
+        if entry.number == known + 1 {
+            self.index.lock().add(&entry);
+            return Ok(Some(epoch));
+        }
+        self.read_all()?;
+        let index = self.index.lock();
+        // Another one may have taken over between, with the same epoch.
+        let is_ours = index.newest() == entry.number && index.epoch_before() < epoch;
+        Ok(is_ours.then_some(epoch))
+    }
+
+    fn first_free(&self, from: u64, epoch: u64, holder: &str) -> Result<Option<Entry>> {
+        for number in from..from + NUMBERS_TRIED {
+            let body = Bytes::copy_from_slice(holder.as_bytes());
+            let entry = Entry { kind: Kind::Writer, number, epoch, offset: 0, path: String::new(), body };
+            if self.remote.put_first(&path_of(number), &entry.encode())? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts the name of a writer under its next number; false when another entry came first, which is read then.
     fn put_writer(&self, epoch: u64, holder: &str) -> Result<bool> {
         let number = self.index.lock().newest() + 1;
         let body = Bytes::copy_from_slice(holder.as_bytes());

@@ -97,6 +97,25 @@ impl Remote {
         })
     }
 
+    /// As [`Remote::put_new`], false when another one is there. What lies there is looked at only when an earlier attempt may
+    /// have put it, so this takes one call where nothing fails.
+    pub fn put_first(&self, name: &str, bytes: &Bytes) -> Result<bool> {
+        let mut tried = false;
+        self.patiently("put", name, || {
+            let in_doubt = std::mem::replace(&mut tried, true);
+            match self.objects.put_new(name, bytes.clone()) {
+                Ok(()) => Ok(true),
+                Err(Trouble::Exists) if !in_doubt => Ok(false),
+                Err(Trouble::Exists) => match self.objects.get(name) {
+                    Ok(found) => Ok(found == *bytes),
+                    Err(Trouble::Missing) => Ok(false),
+                    Err(trouble) => Err(trouble),
+                },
+                Err(trouble) => Err(trouble),
+            }
+        })
+    }
+
     /// Puts one that comes in parts, which are made again when it must be begun again.
     pub fn put_parts(&self, name: &str, parts: &[Bytes]) -> Result<()> {
         self.patiently("put", name, || {

@@ -129,7 +129,7 @@ def test_search_needs_a_vector_column(items: trilith.Table) -> None:
     with pytest.raises(trilith.NotFound, match="column to search in table"):
         items.search([1.0])
     with pytest.raises(trilith.Invalid, match="metric"):
-        items.search([1.0], metric="manhattan")
+        items.search([1.0], metric="wasserstein")
 
 
 def test_tables_are_arrow_streams(items: trilith.Table) -> None:

@@ -13,7 +13,7 @@ use trilith_engine::{TableName, TableView, WriteMode};
 
 use crate::database::Database;
 use crate::error::{Error, Result};
-use crate::query::parse::dialect;
+use crate::query::parse::{dialect, quoted};
 use crate::runtime;
 
 /// A table of an open database.
@@ -168,8 +168,7 @@ impl Table {
     /// Its name as SQL writes it.
     #[must_use]
     pub fn quoted(&self) -> String {
-        let part = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        format!("{}.{}", part(&self.name.schema), part(&self.name.table))
+        format!("{}.{}", quoted(&self.name.schema), quoted(&self.name.table))
     }
 }
 

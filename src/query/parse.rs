@@ -114,6 +114,12 @@ pub fn rebuilt(sql: &str) -> Result<SqlStatement> {
     parser.parse_statements()?.pop_front().ok_or_else(|| Error::invalid("SQL text", "it holds no statement"))
 }
 
+/// A name as it can be written into SQL text, whatever it holds.
+#[must_use]
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// A condition as a program gives it: one expression, and nothing after it.
 ///
 /// # Errors

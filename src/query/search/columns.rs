@@ -9,6 +9,7 @@ use trilith_udfs::sparse::is_sparse;
 use trilith_udfs::vector::is_vector;
 
 use super::call::Call;
+use super::text::is_text;
 use crate::error::external;
 use crate::query::types::sql_name;
 
@@ -55,16 +56,12 @@ pub(super) static SPARSE: Kind = Kind {
 /// Columns of text. A key is looked up, not searched.
 pub(super) static TEXTS: Kind = Kind {
     holds: "text",
-    fits: is_text,
-    counts: is_text,
+    fits: |field| is_text(field.data_type()),
+    counts: |field| is_text(field.data_type()),
     keys_count: false,
     instead: "name a text column, or a path in a document such as 'doc.title'",
     wanted: "a text column to search (or give a path in documents, such as 'doc.title') in table",
 };
-
-fn is_text(field: &Field) -> bool {
-    matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-}
 
 impl Kind {
     /// The column that `argument` of a call names, or the only one of this kind that the table has. What is named may be

@@ -15,6 +15,7 @@ use super::functions::{FUNCTIONS, Function, function_named};
 use super::tables::Tables;
 use crate::error::{Error, Result};
 use crate::query::connection::Pinned;
+use crate::query::parse::quoted;
 use crate::query::schema::LocalTables;
 
 /// A search: one of the table functions `vector_search`, `text_search`, `sparse_search` and `hybrid_search` with its arguments.
@@ -101,11 +102,10 @@ impl Search {
             self.arguments.iter().map(|(name, _)| format!("{name} => ${name}")).collect();
         // The condition ends with its line, so a comment in it hides no bracket.
         let condition = self.condition.as_ref().map_or_else(String::new, |text| format!(" WHERE ({text}\n)"));
-        let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
-        let columns = self
-            .columns
-            .as_ref()
-            .map_or_else(|| "*".to_owned(), |names| names.iter().map(quoted).collect::<Vec<_>>().join(", "));
+        let columns = self.columns.as_ref().map_or_else(
+            || "*".to_owned(),
+            |names| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "),
+        );
         let sql = format!("SELECT {columns} FROM {function}({}){condition}{order}", names.join(", "));
         let named =
             |(name, value): &(String, ScalarValue)| (name.clone(), ScalarAndMetadata::from(value.clone()));

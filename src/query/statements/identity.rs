@@ -10,9 +10,10 @@ use datafusion::sql::sqlparser::ast::{ObjectName, TableFactor};
 use trilith_engine::ROW_ID;
 
 use super::context::Context;
-use super::target::{Target, folded, quoted};
+use super::target::{Target, folded};
 use crate::error::{Error, Result};
 use crate::query::parse;
+use crate::query::parse::quoted;
 
 /// Prefix of identity columns; no user column starts like this.
 const KEY_PREFIX: &str = "__trilith_key_";

@@ -110,8 +110,3 @@ pub(super) fn folded(ident: &Ident) -> String {
         None => ident.value.to_ascii_lowercase(),
     }
 }
-
-/// A name as it can be written into SQL text, whatever it holds.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}

@@ -8,8 +8,9 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Update, UpdateTableFromKi
 use super::context::Context;
 use super::identity::{self, Relation};
 use super::on_conflict::assigned_column;
-use super::target::{Target, quoted};
+use super::target::Target;
 use crate::error::{Error, Result};
+use crate::query::parse::quoted;
 use crate::query::types;
 use crate::query::write::{Change, WriteNode};
 

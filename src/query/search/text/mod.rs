@@ -26,3 +26,4 @@ pub(super) use analyzer::LANGUAGE_DEFAULT;
 pub(super) use function::{Asked, TEXT_SEARCH, found};
 pub(super) use ranking::Wording;
 pub(crate) use snippet::text_snippet_udf;
+pub(super) use texts::is_text;

@@ -83,7 +83,8 @@ fn at_path(documents: &ArrayRef, keys: &[String]) -> Result<ArrayRef> {
     function.invoke_with_args(call)?.into_array(rows)
 }
 
-fn is_text(data_type: &DataType) -> bool {
+/// Whether values of a type are texts.
+pub(in crate::query::search) fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),

@@ -22,9 +22,9 @@ WRITER = """
     table = db.table("t") if "t" in db.tables() else db.create_table("t", {"id": [0], "n": [0]}, primary_key="id")
     for n in range(1, 100_000):
         table.upsert({"id": [n % 50], "n": [n]})
+        print(n, flush=True)
         if n % 40 == 0:
             db.flush()
-        print(n, flush=True)
 """
 
 

@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         std::env::args().skip(1).filter(|argument| argument != "--nocapture").collect();
     let complete = arguments.iter().any(|argument| argument == "--complete");
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql-tests");
+    // Of the clone that runs, which need not be the one that compiled.
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&package).join("sql-tests");
     let mut files = vec![];
     collect(&root, &mut files);
     files

@@ -9,14 +9,16 @@ mod shape;
 mod source;
 mod words;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use source::SourceFile;
 
-/// The sources of the repository, and its root.
-fn repository() -> (&'static Path, Vec<SourceFile>) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    (root, source::collect(root))
+/// The sources of the repository, and its root: of the clone that runs, which need not be the one that compiled.
+fn repository() -> (PathBuf, Vec<SourceFile>) {
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    let root = PathBuf::from(root);
+    let sources = source::collect(&root);
+    (root, sources)
 }
 
 /// Fails with every violation, one per line.

@@ -14,9 +14,10 @@ use crate::model::State;
 use crate::report::{Report, Verdict};
 use crate::specimen::{options, specimen};
 
-/// Where they lie.
+/// Where they lie: in the clone that runs, which need not be the one that compiled.
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testing/golden")
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).join("testing/golden")
 }
 
 /// Tables and rows as text.

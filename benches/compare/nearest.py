@@ -18,7 +18,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from measure import Pair, agree, folder, line, seconds, show, take_turns
-from search import ROWS, WIDTH, draw_embeddings
+from search import ROWS, WIDTH
+from sets import draw_embeddings
 
 import trilith
 
@@ -35,7 +36,7 @@ LATERAL = f"""
 
 def main() -> None:
     """Measure and print."""
-    vectors, asked = draw_embeddings(np.random.default_rng(7), ROWS, ASKED)
+    vectors, asked = draw_embeddings(np.random.default_rng(7), ROWS, ASKED, WIDTH)
     with folder() as base, trilith.connect(base / "nearest.tri", threads=2) as db:
         peer = duckdb.connect(config={"threads": 2})
         for name, rows in (("t", vectors), ("asked", asked)):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import usearch.index
 from measure import Pair, folder, line, seconds, show, take_turns
+from sets import draw_embeddings
 
 import trilith
 
@@ -24,7 +25,7 @@ STATEMENT = f"SELECT id FROM vector_search('t', 'embedding', $q, {K}, 'cosine', 
 
 def main() -> None:
     """Measure and print."""
-    vectors, queries = draw_embeddings(np.random.default_rng(7), ROWS, QUERIES)
+    vectors, queries = draw_embeddings(np.random.default_rng(7), ROWS, QUERIES, WIDTH)
     truth = np.argsort(-(queries @ vectors.T), axis=1)[:, :K]
     with folder() as base, trilith.connect(base / "search.tri", threads=1) as db:
         data = {"id": np.arange(ROWS), "embedding": vectors}
@@ -102,24 +103,6 @@ def main() -> None:
 def _recall(search: Callable[[np.ndarray], list[int]], queries: np.ndarray, truth: np.ndarray) -> float:
     hits = sum(np.isin(search(query), true).sum() for query, true in zip(queries, truth, strict=True))
     return hits / truth.size
-
-
-def draw_embeddings(chance: np.random.Generator, rows: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors and queries of length one: clusters, each spread along directions of its own."""
-    clusters, spread = max(rows // 250, 1), WIDTH // 12
-    centres = chance.standard_normal((clusters, WIDTH), dtype=np.float32)
-    directions = chance.standard_normal((64, spread, WIDTH), dtype=np.float32) / np.sqrt(spread)
-
-    def draw(count: int) -> np.ndarray:
-        cluster = chance.integers(clusters, size=count)
-        found = centres[cluster]
-        for group in range(len(directions)):
-            rows = np.flatnonzero(cluster % len(directions) == group)
-            found[rows] += chance.standard_normal((rows.size, spread), dtype=np.float32) @ directions[group]
-        found += 0.3 * chance.standard_normal(found.shape, dtype=np.float32)
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
-
-    return draw(rows), draw(queries)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,33 @@ def test_sparse_vectors_come_in_every_form(tmp_path: Path, flushed: bool) -> Non
             table.upsert([{"id": 5, "terms": {1: float("inf")}}])
 
 
+def test_a_function_chooses_among_what_was_found(pages: trilith.Table) -> None:
+    searched = pages.text_search("tea", "body", k=50)
+    by_length = searched.rerank(lambda rows: [len(text) for text in rows["body"].to_pylist()])
+    assert by_length["id"].to_pylist() == [3, 1]
+    assert by_length["_relevance"].to_pylist() == [24.0, 23.0]
+    assert searched.rerank(lambda rows: np.zeros(len(rows)), k=1)["id"].to_pylist() == [3]
+    assert searched.rerank(lambda rows: pa.array([None, 1.5]))["id"].to_pylist() == [1]
+    assert searched.rerank(lambda rows: [float("nan")] * len(rows)).num_rows == 0
+    nothing = pages.text_search("nowhere", "body").rerank(lambda rows: [])
+    assert (nothing.num_rows, nothing.column_names[-1]) == (0, "_relevance")
+
+
+def test_wrong_rerankers_say_what_to_do(pages: trilith.Table) -> None:
+    searched = pages.text_search("tea", "body")
+    for score, message in (
+        (lambda rows: [1.0], "returned 1 numbers for 2 rows"),
+        (lambda rows: 3, "one number for each row"),
+        (lambda rows: [[1.0], [2.0]], "one number for each row"),
+    ):
+        with pytest.raises(trilith.Invalid, match=message):
+            searched.rerank(score)
+    with pytest.raises(trilith.Invalid, match="above 0"):
+        searched.rerank(lambda rows: [1, 2], k=0)
+    with pytest.raises(ZeroDivisionError):
+        searched.rerank(lambda rows: 1 / 0)
+
+
 def test_words_and_distance_make_one_ranking(tmp_path: Path) -> None:
     with trilith.connect(tmp_path / "db") as db:
         data = {"id": [1, 2, 3], "body": ["green tea", "black tea", "a cup"], "v": np.eye(3, dtype=np.float32)}

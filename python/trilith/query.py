@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from trilith import _arrow, _numpy, _render
+from trilith import _arrow, _numpy, _render, _rerank
 from trilith._native import ArrowBatches, ArrowSchema
 from trilith._native import Query as NativeQuery
 from trilith._progress import Progress, reporter
@@ -95,6 +95,31 @@ class Query:
         """Return the next ``size`` rows, fewer at the end."""
         rows = self._rows()
         return [row for _, row in zip(range(size), rows, strict=False)]
+
+    def rerank(self, score: Callable[[pa.Table], Iterable[float | None]], k: int = 10) -> pa.Table:
+        """Return the ``k`` rows that a function of yours scores highest, best first, with a column ``_relevance``.
+
+        Search for several times as many rows as are wanted, and let a slower and better judge, such as a cross-encoder,
+        choose among them. Needs pyarrow.
+
+        Args:
+            score: is called once with the whole result and returns a number for each row; higher is better. Rows that
+                it gives None or NaN are left out, equal ones stay in their order.
+            k: the most rows to return.
+
+        Raises:
+            Invalid: there is not one number for each row, ``k`` is below 1, or the result has a ``_relevance`` already.
+
+        >>> import trilith
+        >>> db = trilith.connect(":memory:")
+        >>> t = db.create_table("pages", [{"id": 1, "body": "tea tea"}, {"id": 2, "body": "green tea"}])
+        >>> def length(rows):
+        ...     return [len(text) for text in rows["body"].to_pylist()]
+        >>> found = t.text_search("tea", k=50).rerank(length, k=1)
+        >>> found["id"].to_pylist()
+        [2]
+        """
+        return _rerank.best(self._collect(False), score, k)
 
     def show(self, rows: int = _render.ROWS) -> None:
         """Print the first rows as a table as wide as the terminal."""

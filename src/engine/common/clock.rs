@@ -4,8 +4,10 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::sync::AtomicI64;
 
 /// A source of time.
 pub trait Clock: Send + Sync + Debug {

@@ -1,4 +1,4 @@
-//! L0: identifiers, errors and options. Nothing here does I/O or knows a file format.
+//! L0: identifiers, errors, options, and the locks that all use. Nothing here does I/O or knows a file format.
 
 mod clock;
 mod error;
@@ -7,6 +7,7 @@ mod ids;
 mod options;
 mod secret;
 mod store_options;
+pub mod sync;
 mod times;
 
 pub use clock::{Clock, MonotoneClock, SetClock, SystemClock};

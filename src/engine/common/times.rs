@@ -3,9 +3,8 @@
 //! Times are those of a [`super::MonotoneClock`], so they never fall as commits follow one another. Commits of one
 //! millisecond share an entry.
 
-use parking_lot::Mutex;
-
 use super::SeqNo;
+use super::sync::Mutex;
 
 /// Times of commits, oldest first.
 #[derive(Debug, Default)]

@@ -83,10 +83,7 @@ impl Core {
     fn write_group(&self, writer: &mut Writer, group: Vec<Pending>) -> Outcomes {
         let mut outcomes: Outcomes = Vec::with_capacity(group.len());
         for pending in group {
-            let outcome = match self.poisoned.load(Ordering::Acquire) {
-                true => Err(poisoned()),
-                false => self.write(writer, &pending.batch),
-            };
+            let outcome = self.check_unpoisoned().and_then(|()| self.write(writer, &pending.batch));
             outcomes.push((pending, outcome));
         }
         if let Err(error) = self.finish_group(writer, &outcomes) {

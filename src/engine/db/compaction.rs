@@ -4,13 +4,13 @@
 //! may is decided under the lock that publishes. Its files are removed at once.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::core::Core;
 use super::jobs::{CompactionInfo, Job};
 use super::maintenance::{drop_dead, record_files};
 use super::manifest::Manifest;
-use crate::common::{Error, Figure, FileId, Result, SeqNo, TableId, record_duration};
+use crate::common::{Error, Figure, FileId, Result, SeqNo, TableId, record_duration, sync};
 use crate::format::table::TableDef;
 use crate::lsm::compaction::{BOTTOM, Choice, Compacted, FileShape, Reason, Sizes, choose, compact_files};
 use crate::lsm::{Expiry, TableFile, TableState};
@@ -125,6 +125,7 @@ impl Core {
 
     /// False when another merge has the table, or this one, not asked for by anybody, was cancelled.
     fn compact_due(&self, due: &Due) -> Result<bool> {
+        self.check_writable()?;
         let Some(job) = self.jobs.start(due.table.def.id, due.info()) else { return Ok(false) };
         let outcome = self.merge(due, &job);
         let cancelled = job.is_cancelled();
@@ -142,7 +143,7 @@ impl Core {
         let min = due.inputs.iter().map(|file| file.info().min_seq).min().unwrap_or_default();
         let max = due.inputs.iter().map(|file| file.max_seq()).max().unwrap_or_default();
         self.may_go_on(due, job)?;
-        let start = Instant::now();
+        let start = sync::now();
         let mut step = |bytes| {
             job.wrote(bytes);
             self.may_go_on(due, job)?;
@@ -159,7 +160,7 @@ impl Core {
             self.forget_files(&written);
         } else {
             self.forget_unnamed(&written);
-            self.note_compacted(due, bytes_out, start.elapsed());
+            self.note_compacted(due, bytes_out, sync::now() - start);
         }
         published
     }
@@ -193,10 +194,10 @@ impl Core {
     }
 
     fn keep_pace(&self, bytes: u64, due: &Due, job: &Job<'_>) -> Result<()> {
-        let now = Instant::now();
+        let now = sync::now();
         let until = now + self.pace.admit(bytes, now);
-        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            std::thread::sleep(left.min(NAP));
+        while let Some(left) = until.checked_duration_since(sync::now()).filter(|left| !left.is_zero()) {
+            sync::sleep(left.min(NAP));
             self.may_go_on(due, job)?;
         }
         Ok(())

@@ -5,10 +5,7 @@
 //! are refused.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::Ordering;
 
 use super::follow::Follower;
 use super::group::CommitQueue;
@@ -17,6 +14,7 @@ use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::recent::Recent;
 use super::snapshot::Snapshot;
+use crate::common::sync::{ArcSwap, AtomicBool, Condvar, Mutex};
 use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, Options, Result, SeqNo};
 use crate::format::{Hash128, layout};
 use crate::io::{LockGuard, Storage};
@@ -118,6 +116,18 @@ impl Core {
         Ok(())
     }
 
+    /// Of a holder of the writer lock: once closed, the log is that of whoever opens next.
+    pub fn check_unpoisoned(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed(ClosedReason::Clean));
+        }
+        if self.poisoned.load(Ordering::Acquire) {
+            Err(Error::Closed(ClosedReason::Poisoned))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Stops a writer whose lock no longer keeps others out.
     pub fn check_lock(&self) -> Result<()> {
         match &*self.lock.lock() {
@@ -126,6 +136,7 @@ impl Core {
                 self.stop();
                 Err(lock.lost())
             }
+            None if self.closed.load(Ordering::Acquire) => Err(Error::Closed(ClosedReason::Clean)),
             _ => Ok(()),
         }
     }
@@ -135,6 +146,17 @@ impl Core {
         // It may be the loss of the lock that showed in a failure: then that is what later calls are told.
         let _ = self.check_lock();
         self.stop();
+    }
+
+    /// Closes the handle. Once this has returned, no call that is under way names, makes or removes a file: the lock may go.
+    /// Compactions are told to end.
+    pub fn end(&self) {
+        let live = self.maintenance.lock();
+        let writer = self.writer.lock();
+        self.closed.store(true, Ordering::Release);
+        self.numbers.end();
+        drop((writer, live));
+        self.jobs.cancel(None);
     }
 
     fn stop(&self) {

@@ -6,10 +6,7 @@ mod versions;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::appender::{Appender, WriteMode};
 use super::backup::{BackupReport, CopyMode, OnProgress};
@@ -24,6 +21,7 @@ use super::snapshot::Snapshot;
 use super::stats::TableStats;
 use super::transaction::{Isolation, Transaction};
 use super::vacuum::VacuumReport;
+use crate::common::sync::{self, Mutex, Thread};
 use crate::common::{ClosedReason, Error, Metric, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::format::table::{TableDef, TableName};
@@ -42,7 +40,7 @@ const REST_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Engine {
     core: Arc<Core>,
-    background: Mutex<Vec<JoinHandle<()>>>,
+    background: Mutex<Vec<Thread>>,
 }
 
 impl Engine {
@@ -79,8 +77,7 @@ impl Engine {
     fn start_background(&self) -> Result<()> {
         for (name, task) in BACKGROUND {
             let core = Arc::downgrade(&self.core);
-            let thread =
-                std::thread::Builder::new().name(name.into()).spawn(move || in_background(&core, task));
+            let thread = sync::spawn(name, move || in_background(&core, task));
             let failed = |e| Error::io("start a thread for", self.core.storage.describe(), e);
             self.background.lock().push(thread.map_err(failed)?);
         }
@@ -261,16 +258,16 @@ impl Engine {
             // What was acknowledged below the level `group` may be gone.
             Err(error) => Err(error),
         };
-        self.core.closed.store(true, Ordering::Release);
-        self.core.jobs.cancel(None);
+        self.core.end();
         self.core.work.1.notify_all();
         let background = std::mem::take(&mut *self.background.lock());
         for thread in background {
-            if thread.thread().id() != std::thread::current().id() {
-                // A panic there has been reported by the panic hook; there is nothing left to save.
-                let _ = thread.join();
+            if !thread.is_this() {
+                // After a panic there is nothing left to save.
+                thread.join();
             }
         }
+        self.core.jobs.wait_for_all();
         self.core.release_reserve();
         self.core.maintenance.lock().history.close();
         self.core.lock.lock().take();

@@ -11,9 +11,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::batch::WriteBatch;
+use crate::common::sync::{self, Condvar, Mutex};
 use crate::common::{Error, Result, SeqNo};
 
 /// The longest that a leader waits for others, as a share of the time the last group took.
@@ -68,7 +67,7 @@ impl CommitQueue {
 
     /// Takes the lead: whoever was told to. A `patient` leader waits a little for more commits.
     pub fn lead(&self, patient: bool) -> Lead<'_> {
-        Lead { queue: self, start: patient.then(Instant::now), size: 0 }
+        Lead { queue: self, start: patient.then(sync::now), size: 0 }
     }
 }
 
@@ -88,13 +87,13 @@ impl Lead<'_> {
             let mut waiting = self.queue.0.lock();
             let limit = (waiting.took / GATHER_SHARE).min(GATHER_MAX);
             let is_enough = waiting.pending.len() >= waiting.recent;
-            if is_enough || self.start.is_none_or(|start| start.elapsed() >= limit) {
-                self.start = self.start.map(|_| Instant::now());
+            if is_enough || self.start.is_none_or(|start| sync::now() - start >= limit) {
+                self.start = self.start.map(|_| sync::now());
                 self.size = waiting.pending.len();
                 return std::mem::take(&mut waiting.pending);
             }
             drop(waiting);
-            std::thread::yield_now();
+            sync::yield_now();
         }
     }
 }
@@ -104,7 +103,7 @@ impl Drop for Lead<'_> {
         let mut waiting = self.queue.0.lock();
         waiting.recent = self.size + waiting.pending.len();
         if let Some(start) = self.start {
-            waiting.took = start.elapsed();
+            waiting.took = sync::now() - start;
         }
         match waiting.pending.first().and_then(|next| next.ticket.as_ref()) {
             Some(next) => next.leave(Turn::Lead),

@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
-
+use crate::common::sync::{self, AtomicBool, Condvar, Mutex};
 use crate::common::{Error, Result, TableId};
 use crate::format::table::TableName;
 
@@ -77,7 +76,7 @@ impl Jobs {
         book.next += 1;
         let cancelled = Arc::new(AtomicBool::new(false));
         let info = CompactionInfo { id: book.next, ..info };
-        let running = Running { info, since: Instant::now(), cancelled: Arc::clone(&cancelled) };
+        let running = Running { info, since: sync::now(), cancelled: Arc::clone(&cancelled) };
         book.running.insert(table, running);
         Some(Job { jobs: self, table, cancelled, outcome: Err("it was dropped".to_owned()) })
     }
@@ -85,7 +84,7 @@ impl Jobs {
     /// True for a table that no compaction has, and that is not resting after a failure.
     pub fn is_free(&self, table: TableId) -> bool {
         let book = self.book.lock();
-        let rests = book.resting.get(&table).is_some_and(|(until, _)| *until > Instant::now());
+        let rests = book.resting.get(&table).is_some_and(|(until, _)| *until > sync::now());
         !rests && !book.running.contains_key(&table)
     }
 
@@ -106,13 +105,21 @@ impl Jobs {
         }
     }
 
+    /// Waits until there is no compaction.
+    pub fn wait_for_all(&self) {
+        let mut book = self.book.lock();
+        while !book.running.is_empty() {
+            self.ended.wait(&mut book);
+        }
+    }
+
     /// Those under way, then those that ended, the last first.
     pub fn list(&self) -> Vec<CompactionInfo> {
         let book = self.book.lock();
         let running = book
             .running
             .values()
-            .map(|running| CompactionInfo { duration: running.since.elapsed(), ..running.info.clone() });
+            .map(|running| CompactionInfo { duration: sync::now() - running.since, ..running.info.clone() });
         let mut all: Vec<CompactionInfo> = running.collect();
         all.sort_by_key(|info| std::cmp::Reverse(info.id));
         all.extend(book.ended.iter().rev().cloned());
@@ -152,7 +159,7 @@ impl Drop for Job<'_> {
     fn drop(&mut self) {
         let mut book = self.jobs.book.lock();
         let Some(Running { mut info, since, .. }) = book.running.remove(&self.table) else { return };
-        info.duration = since.elapsed();
+        info.duration = sync::now() - since;
         match &self.outcome {
             Ok(files) => {
                 (info.state, info.files_out) = ("done", *files);
@@ -162,7 +169,7 @@ impl Drop for Job<'_> {
             Err(error) => {
                 (info.state, info.error) = ("failed", Some(error.clone()));
                 let rest = book.resting.get(&self.table).map_or(REST.0, |(_, rest)| *rest);
-                book.resting.insert(self.table, (Instant::now() + rest, (rest * 2).min(REST.1)));
+                book.resting.insert(self.table, (sync::now() + rest, (rest * 2).min(REST.1)));
             }
         }
         book.ended.push_back(info);

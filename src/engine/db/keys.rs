@@ -7,10 +7,10 @@ use crate::format::layout;
 impl Core {
     /// Makes `key` the one that opens the database.
     pub(super) fn rotate_key(&self, key: &EncryptionKey) -> Result<()> {
-        self.check_writable()?;
         let storage = self.storage.encryption();
         let storage = storage.ok_or_else(|| Error::key(self.storage.describe(), KeyFault::NotEncrypted))?;
         let _live = self.maintenance.lock();
+        self.check_writable()?;
         storage.rotate(key, &|| self.check_lock())
     }
 
@@ -23,6 +23,7 @@ impl Core {
     pub(super) fn forget_keys(&self) -> Result<()> {
         let Some(storage) = self.storage.encryption() else { return Ok(()) };
         let _live = self.maintenance.lock();
+        self.check_writable()?;
         storage.forget_unused(&layout::DIRS, &|| self.check_lock()).map(drop)
     }
 }

@@ -90,7 +90,7 @@ impl Core {
     /// Removes files that no manifest names. With the engine poisoned one may, so they stay.
     pub fn forget_files(&self, files: &[FileId]) {
         if self.check_writable().is_ok() {
-            remove_files(&*self.storage, files);
+            self.numbers.while_ours(|| remove_files(&*self.storage, files));
             self.numbers.settle(files.iter().copied());
         }
     }
@@ -165,11 +165,12 @@ impl Core {
         Ok(Flushed { table: table.def.id, memtables: table.frozen.clone(), files, last_seq, bytes })
     }
 
-    /// Puts every bitmap that is not stored yet into one file.
+    /// Puts every bitmap that is not stored yet into one file. The caller holds the maintenance lock.
     pub fn store_bitmaps<'a>(
         &self,
         files: impl Iterator<Item = &'a mut Arc<TableFile>>,
     ) -> Result<Option<DeletesInfo>> {
+        self.check_writable()?;
         let unstored: Vec<&mut Arc<TableFile>> = files.filter(|file| file.is_unstored()).collect();
         if unstored.is_empty() {
             return Ok(None);

@@ -1,10 +1,6 @@
 //! From a path to an engine: create, recover, or say clearly why not.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex};
 
 use super::core::{Core, Live, Writer};
 use super::follow::Follower;
@@ -14,6 +10,7 @@ use super::jobs::Jobs;
 use super::manifest::{self, Manifest, PublishError, Stored};
 use super::orphans::remove_orphans;
 use super::recovery::{Recovered, log_files, recover};
+use crate::common::sync::{ArcSwap, AtomicBool, Condvar, Mutex};
 use crate::common::{DatabaseId, Epoch, Error, Figures, FileId, MonotoneClock, Options, Result, SeqNo};
 use crate::format::layout;
 use crate::io::{LockGuard, Storage, unlock};

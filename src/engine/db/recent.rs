@@ -8,10 +8,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
-
 use super::transaction::{Claim, Meeting};
+use crate::common::sync::{ArcSwap, Mutex};
 use crate::common::{SeqNo, TableId};
 use crate::lsm::Published;
 use crate::memtable::{ChunkKeys, Keys};

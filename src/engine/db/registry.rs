@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
 
-use parking_lot::Mutex;
-
 use super::check::{CheckReport, check_storage};
 use super::engine::Engine;
+use crate::common::sync::Mutex;
 use crate::common::{EncryptionKey, Error, KeyFault, Options, Result};
 use crate::io::{ContainerStorage, object, open_for, unlock};
 

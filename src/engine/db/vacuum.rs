@@ -111,6 +111,7 @@ impl Core {
         let live = self.maintenance.lock();
         // A log that is being begun is a draft.
         let _writer = self.writer.lock();
+        self.check_writable()?;
         self.check_lock()?;
         let is_held = |file| self.retired.lock().iter().filter_map(Retired::held).any(|held| held == file);
         let in_use = |file| self.numbers.is_unnamed(file) || is_held(file);

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use crate::common::sync::Mutex;
 
 /// Parts, each with its share of the bytes.
 const PARTS: usize = 16;

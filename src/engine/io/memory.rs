@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::buffer::{Buffer, MutableBuffer};
-use parking_lot::Mutex;
 
 use super::path::{check_dir, check_path, split};
 use super::{FileReader, FileWriter, LockGuard, Storage};
+use crate::common::sync::Mutex;
 use crate::common::{Error, Result};
 
 /// Bytes that grow at the end and can be seen without a copy.

@@ -21,7 +21,8 @@ pub(crate) mod storage;
 pub use cache::{Cache, CacheFigures, FileCache};
 pub use container::{CONTAINER_MAGIC, ContainerStorage, ContainerWriter, FileDraft, Member, Reopen};
 pub use encrypted::{
-    ENCRYPTED_MAGIC, EncryptedStorage, KEYS, KEYS_MAGIC, describe_keys, encrypted_like, unlock,
+    ENCRYPTED_MAGIC, EncryptedStorage, KEYS, KEYS_MAGIC, Salts, describe_keys, encrypted_like, unlock,
+    unlock_with_salts,
 };
 pub use local::{LocalOptions, LocalStorage, open_file};
 pub(crate) use memory::MemoryFile;

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use parking_lot::Mutex;
 use trilith_udfs::kernels::Rotation;
 
+use crate::common::sync::Mutex;
 use crate::common::{ColumnId, DatabaseId, FileId, Result};
 use crate::format::layout;
 use crate::index::{CODED_ROWS_MIN, CodeSource, VectorCodes, encode, is_coded};

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::buffer::Buffer;
-use parking_lot::Mutex;
 
 use super::columns::read_columns;
 use super::file::TableFile;
+use crate::common::sync::Mutex;
 use crate::common::{ColumnId, DatabaseId, Result};
 use crate::format::derived::{self, DerivedSource};
 use crate::format::layout;

@@ -3,13 +3,14 @@
 //! Readers and bitmaps are opened at first use, so that a damaged file disables its own rows and nothing else. The
 //! file leaves the disk when the last version that holds it is gone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 
 use roaring::RoaringBitmap;
 
 use super::codes::{CodeCache, remove_codes};
 use super::derived::{self, Derivation, DerivedCache, Wanted};
+use crate::common::sync::AtomicBool;
 use crate::common::{ColumnId, DatabaseId, Error, FileId, Result, SeqNo};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::layout;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
-use parking_lot::Mutex;
 
 use super::codes::remove_codes;
-use crate::common::{DatabaseId, Error, FileId, Result, SeqNo};
+use crate::common::sync::{AtomicU64, Mutex, RwLock};
+use crate::common::{ClosedReason, DatabaseId, Error, FileId, Result, SeqNo};
 use crate::format::layout;
 use crate::format::row_ids::RowIdRuns;
 use crate::format::table::TableDef;
@@ -21,13 +21,14 @@ use crate::sstable::{RowKeys, SstHeader, SstInfo, SstKey, SstWriter};
 pub struct FileNumbers {
     next: Arc<AtomicU64>,
     unnamed: Arc<Mutex<BTreeSet<FileId>>>,
+    ended: Arc<RwLock<bool>>,
 }
 
 impl FileNumbers {
     /// Starts at `next`.
     #[must_use]
     pub fn new(next: FileId) -> Self {
-        Self { next: Arc::new(AtomicU64::new(next.0)), unnamed: Arc::default() }
+        Self { next: Arc::new(AtomicU64::new(next.0)), unnamed: Arc::default(), ended: Arc::default() }
     }
 
     /// A number of its own.
@@ -56,6 +57,17 @@ impl FileNumbers {
     #[must_use]
     pub fn is_unnamed(&self, file: FileId) -> bool {
         self.unnamed.lock().contains(&file)
+    }
+
+    /// From here on numbers that no manifest names are those of whoever opens next: no file of one is touched any more.
+    pub fn end(&self) {
+        *self.ended.write() = true;
+    }
+
+    /// Does `act` on files of these numbers; `None` once they ended.
+    pub fn while_ours<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        let ended = self.ended.read();
+        (!*ended).then(act)
     }
 
     /// The number that [`FileNumbers::take`] would give.
@@ -108,8 +120,13 @@ impl Output {
     /// Appends rows, which follow all earlier ones in key order.
     ///
     /// # Errors
-    /// When the disk refuses, or rows come out of order.
+    /// When the disk refuses, or rows come out of order; `Closed`.
     pub fn write(&mut self, rows: &RecordBatch, keys: &ChunkKeys) -> Result<()> {
+        let numbers = self.numbers.clone();
+        numbers.while_ours(|| self.write_rows(rows, keys)).unwrap_or(Err(Error::Closed(ClosedReason::Clean)))
+    }
+
+    fn write_rows(&mut self, rows: &RecordBatch, keys: &ChunkKeys) -> Result<()> {
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.open()?,
@@ -133,10 +150,11 @@ impl Output {
     /// Closes the last file and tells what was written; the caller makes the folder durable.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses; `Closed`.
     pub fn finish(mut self) -> Result<Vec<SstInfo>> {
         if let Some(writer) = self.writer.take() {
-            self.files.push(writer.finish(self.range.0, self.range.1)?);
+            let last = self.numbers.while_ours(|| writer.finish(self.range.0, self.range.1));
+            self.files.push(last.unwrap_or(Err(Error::Closed(ClosedReason::Clean)))?);
         }
         self.begun.clear();
         Ok(std::mem::take(&mut self.files))
@@ -162,7 +180,7 @@ impl Drop for Output {
     fn drop(&mut self) {
         // The space may be what was missing. A file that stays behind is an orphan, which the next opening removes.
         self.writer = None;
-        remove_files(&*self.storage, &self.begun);
+        self.numbers.while_ours(|| remove_files(&*self.storage, &self.begun));
         self.numbers.settle(self.begun.iter().copied());
     }
 }

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 
 use super::file::TableFile;
 use super::masks::MaskCache;
+use crate::common::sync::{AtomicU64, Mutex};
 use crate::common::{CommitTimes, Error, MonotoneClock, Result, SeqNo, TableId};
 use crate::format::table::{TableDef, TableName};
 use crate::memtable::MemTable;

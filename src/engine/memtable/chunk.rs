@@ -1,11 +1,12 @@
 //! A run of entries that were committed together, or merged since: rows as one Arrow batch, or deletions.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, BinaryArray, RecordBatch, UInt64Array};
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 
+use crate::common::sync::AtomicU32;
 use crate::common::{RowId, SeqNo};
 
 /// The mark of an entry that nothing supersedes.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::common::sync::Mutex;
 
 /// Values by name; each name has one type.
 #[derive(Default)]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::chunk::{Chunk, ChunkKeys, Commits, Entry};
 use super::chunks::{Chunks, Place};
@@ -12,6 +11,7 @@ use super::index::{From, RadixTree, Walk};
 use super::keys::Keys;
 use super::notes::Notes;
 use super::tail::PackedRows;
+use crate::common::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::common::{Result, RowId, SeqNo};
 use crate::format::size::batch_bytes;
 

@@ -8,6 +8,8 @@ mod crash;
 mod disk;
 mod faulty;
 mod machine;
+#[cfg(debug_assertions)]
+mod schedule;
 mod sim;
 mod sim_file;
 
@@ -18,4 +20,6 @@ mod contract;
 pub use bucket::{Bucket, BucketBug, BucketClient, BucketFaults};
 pub use crash::{CrashPolicy, Fate};
 pub use faulty::{CallKind, Fault, FaultError};
+#[cfg(debug_assertions)]
+pub use schedule::{ScheduleBug, Trace, run as run_schedule};
 pub use sim::SimStorage;

@@ -7,13 +7,12 @@
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::crash::{CrashPolicy, power_cut};
 use super::disk::Disk;
 use super::faulty::{CallKind, Fault};
 use super::machine::{Machine, Outcome, Verdict};
 use super::sim_file::{SimLock, SimReader, SimWriter};
+use crate::common::sync::Mutex;
 use crate::common::{Error, Result};
 use crate::io::path::{check_dir, check_path, split};
 use crate::io::{FileReader, FileWriter, LockGuard, Storage};

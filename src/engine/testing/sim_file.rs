@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::buffer::Buffer;
-use parking_lot::Mutex;
 
 use super::disk::Inode;
 use super::faulty::CallKind;
 use super::machine::{Machine, Outcome};
 use super::sim::SimStorage;
+use crate::common::sync::Mutex;
 use crate::common::{ClosedReason, Error, Result};
 use crate::io::storage::check_range;
 use crate::io::{FileReader, FileWriter, LockGuard};

@@ -10,8 +10,8 @@ use crate::io::object::{CloudObjects, Objects, Patience};
 use crate::io::{ObjectStorage, ObjectTuning};
 use crate::testing::{Bucket, BucketFaults};
 use crate::{
-    Durability, Engine, Error, ErrorKind, Options, Result, Storage, TableName, WriteBatch, check_storage,
-    restore_storage,
+    Durability, EncryptionKey, Engine, Error, ErrorKind, Options, Result, Storage, TableName, WriteBatch,
+    check_storage, restore_storage,
 };
 
 fn bucket() -> Bucket {
@@ -245,4 +245,125 @@ fn one_process_shares_the_engine_of_an_address() {
     assert_eq!(ids(&reader), [1]);
     let missing = Engine::open_path(format!("{address}/none").as_ref(), Options { create: false, ..small() });
     assert!(matches!(missing, Err(Error::NotFound { .. } | Error::Invalid { .. })), "{missing:?}");
+}
+
+fn secret(byte: u8) -> EncryptionKey {
+    EncryptionKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+fn with_key(byte: u8) -> Options {
+    Options { encryption_key: Some(secret(byte)), ..small() }
+}
+
+fn sealed(bucket: &Bucket, byte: u8) -> Result<Arc<Engine>> {
+    Engine::open(storage(bucket), with_key(byte))
+}
+
+/// Rows survive a flush, a log and a change of keys, no object shows them, and each key opens what it should.
+#[test]
+fn an_encrypted_database_on_a_store_changes_its_key() {
+    let bucket = bucket();
+    let writer = sealed(&bucket, 1).unwrap();
+    keyed(&writer, "t");
+    (0..100).for_each(|id| put(&writer, id, "the plaintext marker", Durability::Group).unwrap());
+    writer.flush().unwrap();
+    put(&writer, 100, "the plaintext marker", Durability::Group).unwrap();
+    let follower = Engine::open(storage(&bucket), Options { read_only: true, ..with_key(1) }).unwrap();
+    assert_eq!(ids(&follower).len(), 101);
+    writer.rotate_key(&secret(2)).unwrap();
+    put(&writer, 101, "the plaintext marker", Durability::Strict).unwrap();
+    writer.vacuum().unwrap();
+    put(&writer, 102, "the plaintext marker", Durability::Group).unwrap();
+    writer.close().unwrap();
+    for wrong in [small(), with_key(1)] {
+        let refused = Engine::open(storage(&bucket), wrong).unwrap_err();
+        assert!(matches!(refused, Error::Key { .. }), "{refused}");
+    }
+    let again = sealed(&bucket, 2).unwrap();
+    assert_eq!(ids(&again), (0..103).collect::<Vec<_>>());
+    again.close().unwrap();
+    for name in bucket.names() {
+        let bytes = bucket.contents(&name).unwrap();
+        let shows = |wanted: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
+        assert!(!shows(b"the plaintext marker") && !shows(b"ARROW1") && !shows(&[2; 32]), "{name}");
+    }
+    let unlocked = crate::io::unlock(storage(&bucket), Some(&secret(2))).unwrap();
+    assert_eq!(check_storage(&unlocked, &mut |_| {}).unwrap().problems, Vec::<String>::new());
+}
+
+/// Whoever takes over an encrypted database ends its writer, which changes neither rows nor keys after that.
+#[test]
+fn an_encrypted_database_on_a_store_is_taken_over() {
+    let bucket = bucket();
+    let zombie = sealed(&bucket, 1).unwrap();
+    keyed(&zombie, "t");
+    put(&zombie, 1, "old", Durability::Group).unwrap();
+    let writer = sealed(&bucket, 1).unwrap();
+    taken_over(put(&zombie, 2, "lost", Durability::Group));
+    assert!(zombie.rotate_key(&secret(3)).is_err());
+    put(&writer, 3, "new", Durability::Group).unwrap();
+    writer.rotate_key(&secret(2)).unwrap();
+    put(&writer, 4, "newer", Durability::Group).unwrap();
+    drop((zombie, writer));
+    assert!(matches!(sealed(&bucket, 1), Err(Error::Key { .. })));
+    assert_eq!(ids(&sealed(&bucket, 2).unwrap()), [1, 3, 4]);
+}
+
+/// A writer that is stopped while it commits as fast as it can: what it was told of is there, and what came after the
+/// taker opened is not.
+#[test]
+fn a_taker_ends_a_busy_writer_and_finds_all_that_was_acknowledged() {
+    for encrypted in [false, true] {
+        let bucket = bucket();
+        let open = || if encrypted { sealed(&bucket, 1).unwrap() } else { open(&bucket) };
+        let mut writer = open();
+        keyed(&writer, "t");
+        let mut acknowledged = Vec::new();
+        for round in 0..12 {
+            let next = std::thread::scope(|scope| {
+                let lanes: Vec<_> = (0..3)
+                    .map(|lane| {
+                        let writer = &writer;
+                        scope.spawn(move || busy(writer, 1_000_000 * round + 100_000 * lane))
+                    })
+                    .collect();
+                std::thread::sleep(Duration::from_millis(3 + round as u64 % 4));
+                let next = open();
+                let seen = ids(&next);
+                for told in lanes.into_iter().map(|lane| lane.join().unwrap()) {
+                    assert!(
+                        told.iter().all(|id| seen.contains(id)),
+                        "a commit is gone that was acknowledged"
+                    );
+                    acknowledged.extend(told);
+                }
+                assert_eq!(ids(&next), seen, "nothing comes after the taker has opened");
+                next
+            });
+            writer = next;
+        }
+        writer.close().unwrap();
+        let last = ids(&open());
+        assert!(acknowledged.iter().all(|id| last.contains(id)));
+        assert!(acknowledged.len() > 12, "{} commits", acknowledged.len());
+    }
+}
+
+/// Commits until it is taken over from, and returns the ids that were acknowledged.
+fn busy(writer: &Engine, first: i64) -> Vec<i64> {
+    let mut told = Vec::new();
+    for id in first.. {
+        match put(writer, id, "text", if id % 3 == 0 { Durability::Strict } else { Durability::Group }) {
+            Ok(()) => told.push(id),
+            Err(error) => {
+                let ended = matches!(error, Error::TakenOver { .. } | Error::Closed(_));
+                assert!(ended, "{error}");
+                break;
+            }
+        }
+        if id % 40 == 39 {
+            let _ = writer.flush();
+        }
+    }
+    told
 }

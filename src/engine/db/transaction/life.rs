@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::work::{Status, Work};
 use super::{Claim, Isolation, Reads};
+use crate::common::sync::Mutex;
 use crate::common::{Error, Result, SeqNo};
 use crate::db::appender::{Appender, WriteMode};
 use crate::db::batch::WriteBatch;

@@ -6,9 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::common::TableId;
+use crate::common::sync::Mutex;
 use crate::db::recent::Written;
 use crate::format::table::TableDef;
 use crate::lsm::KeyRange;

@@ -4,11 +4,12 @@
 //! real one; both get real ones at commit. Not thread-safe: the transaction's lock guards it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::net::Net;
 use super::savepoint::Savepoint;
 use super::{Reads, Registered};
+use crate::common::sync::AtomicU64;
 use crate::common::{Error, Result, RowId, SeqNo, TableId};
 use crate::db::batch::{Op, WriteBatch, duplicate};
 use crate::db::snapshot::Snapshot;

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::directory::{Footer, Member, header, padding, show_hash};
 use super::storage::MemberReader;
+use crate::common::sync::Mutex;
 use crate::common::{Error, Result};
 use crate::io::path::{check_dir, check_path, split};
 use crate::io::{FileReader, FileWriter, LockGuard, MemoryStorage, Storage};

@@ -19,6 +19,8 @@ pub(super) const HEADER_LEN: u64 = 64;
 /// Bytes that sealing adds to a piece.
 pub(super) const TAG_LEN: usize = 16;
 const SALT_LEN: usize = 32;
+/// Gives a new file its salt.
+pub type Salts = fn() -> Result<[u8; SALT_LEN]>;
 /// Where the header's own checksum stands.
 const SUM_AT: usize = 60;
 const PURPOSE: &[u8] = b"trilith file 1";
@@ -53,8 +55,8 @@ pub(super) struct Header {
 
 impl Header {
     /// The header of a new file.
-    pub(super) fn new(shape: Shape, key: u32, id: &RingId) -> Result<Self> {
-        Ok(Self { shape, key, family: family(id), salt: random()? })
+    pub(super) fn new(shape: Shape, key: u32, id: &RingId, salts: Salts) -> Result<Self> {
+        Ok(Self { shape, key, family: family(id), salt: salts()? })
     }
 
     pub(super) fn encode(&self) -> [u8; HEADER_LEN as usize] {

@@ -15,9 +15,9 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use cipher::ENCRYPTED_MAGIC;
+pub use cipher::{ENCRYPTED_MAGIC, Salts};
 pub use keys::{KEYS, KEYS_MAGIC, describe_keys};
-pub use storage::{EncryptedStorage, unlock};
+pub use storage::{EncryptedStorage, unlock, unlock_with_salts};
 
 use std::sync::Arc;
 

@@ -4,16 +4,15 @@
 //! the lock and the file `KEYS`, which holds the data keys and is never seen from above. A whole folder put back from an
 //! older day is not noticed: it is what the database was then.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Mutex, RwLock};
-
-use super::cipher::{ENCRYPTED_MAGIC, FileCipher, HEADER_LEN, Header, Shape, family, random};
+use super::cipher::{ENCRYPTED_MAGIC, FileCipher, HEADER_LEN, Header, Salts, Shape, family, random};
 use super::keys::{KEYS, KeyRing};
 use super::log_reader::FrameReader;
 use super::log_writer::FrameWriter;
 use super::pages::{PagedReader, PagedWriter};
+use crate::common::sync::{AtomicBool, Mutex, RwLock};
 use crate::common::{ClosedReason, EncryptionKey, Error, KeyFault, Result};
 use crate::io::path::split;
 use crate::io::{Cache, Fence, FileReader, FileWriter, LockGuard, Stamp, Storage};
@@ -30,6 +29,7 @@ pub struct EncryptedStorage {
     earlier: Mutex<Vec<Weak<KeyRing>>>,
     /// False while the keys are in memory only.
     stored: AtomicBool,
+    salts: Salts,
 }
 
 /// `storage` as it is read and written with `key`, or without one.
@@ -38,14 +38,30 @@ pub struct EncryptedStorage {
 /// `Key` when it is encrypted and there is no key or a wrong one, or when it is not and there is one; `Corrupt` for a
 /// damaged or a missing `KEYS`; `Io`.
 pub fn unlock(storage: Arc<dyn Storage>, key: Option<&EncryptionKey>) -> Result<Arc<dyn Storage>> {
+    unlock_with_salts(storage, key, random)
+}
+
+/// [`unlock`] for a test of the tests: all salts are the caller's, and files are safe only if those are random.
+///
+/// # Errors
+/// As [`unlock`], and those of `salts` where a file is created.
+pub fn unlock_with_salts(
+    storage: Arc<dyn Storage>,
+    key: Option<&EncryptionKey>,
+    salts: Salts,
+) -> Result<Arc<dyn Storage>> {
     let names = storage.list("")?;
     let has = |name: &str| names.iter().any(|held| held == name);
     match (key, has(KEYS)) {
         (None, false) => Ok(storage),
         (None, true) => Err(Error::key(storage.describe(), KeyFault::Missing)),
-        (Some(key), true) => Ok(Arc::new(EncryptedStorage::open(storage, key)?)),
+        (Some(key), true) => {
+            Ok(Arc::new(EncryptedStorage { salts, ..EncryptedStorage::open(storage, key)? }))
+        }
         (Some(_), false) if has(CURRENT) => Err(without_keys(&*storage)?),
-        (Some(key), false) => Ok(Arc::new(EncryptedStorage::create(storage, KeyRing::new(key)?))),
+        (Some(key), false) => {
+            Ok(Arc::new(EncryptedStorage { salts, ..EncryptedStorage::create(storage, KeyRing::new(key)?) }))
+        }
     }
 }
 
@@ -81,7 +97,7 @@ impl EncryptedStorage {
     /// A place that gets its keys with its lock.
     fn create(inner: Arc<dyn Storage>, ring: KeyRing) -> Self {
         let ring = RwLock::new(Arc::new(ring));
-        Self { inner, ring, earlier: Mutex::default(), stored: AtomicBool::new(false) }
+        Self { inner, ring, earlier: Mutex::default(), stored: AtomicBool::new(false), salts: random }
     }
 
     fn ring(&self) -> Arc<KeyRing> {
@@ -215,7 +231,7 @@ impl EncryptedStorage {
     fn begin(&self, path: &str, shape: Shape) -> Result<NewFile> {
         let ring = self.ring();
         let (number, key) = ring.newest();
-        let header = Header::new(shape, *number, &ring.id)?;
+        let header = Header::new(shape, *number, &ring.id, self.salts)?;
         let cipher = FileCipher::new(key, &ring.id, split(path).0, &header)?;
         Ok(NewFile { header, cipher, _ring: ring })
     }

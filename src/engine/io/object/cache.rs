@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use arrow::buffer::Buffer;
-use parking_lot::Mutex;
 
+use crate::common::sync::Mutex;
 use crate::common::{Error, Result};
 use crate::io::aligned::AlignedBytes;
 

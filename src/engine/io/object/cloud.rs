@@ -13,11 +13,11 @@ use object_store::{
     Error as StoreError, GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
     PutPayload,
 };
-use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 use super::objects::{Objects, Trouble, Upload};
+use crate::common::sync::Mutex;
 
 /// What stores say of a bucket that is not there.
 const NO_BUCKET: [&str; 3] = ["NoSuchBucket", "bucket does not exist", "ContainerNotFound"];

@@ -5,11 +5,11 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::entry::Kind;
 use super::objects::Upload;
 use super::storage::Shared;
+use crate::common::sync::Mutex;
 use crate::common::{ClosedReason, Error, Result};
 use crate::io::FileWriter;
 

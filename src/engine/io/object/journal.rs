@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::cache::{Cache, aligned};
 use super::entry::{Entry, Kind};
 use super::index::{Index, KEPT_BEHIND, Named, Part};
 use super::remote::{Put, Remote};
+use crate::common::sync::Mutex;
 use crate::common::{ClosedReason, Error, Result};
 
 /// Folder of the entries.

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::buffer::Buffer;
-use parking_lot::Mutex;
 
 use super::cache::aligned;
 use super::index::{Named, Part};
 use super::storage::Shared;
+use crate::common::sync::Mutex;
 use crate::common::{Error, Result};
 use crate::io::aligned::AlignedBytes;
 use crate::io::storage::check_range;

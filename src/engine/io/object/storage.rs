@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::cache::Cache;
 use super::draft::{DraftRef, ObjectWriter, PART_LEN};
@@ -20,6 +19,7 @@ use super::objects::{Objects, Upload};
 use super::reader::{HeldReader, PartsReader, SealedReader, stamp_of};
 use super::remote::{Patience, Remote};
 use super::trash::Trash;
+use crate::common::sync::Mutex;
 use crate::common::{Error, Result};
 use crate::io::path::{check_dir, check_path, split};
 use crate::io::{FileReader, FileWriter, LockGuard, Stamp, Storage};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::common::sync::Mutex;
 
 /// A rate that several merges share.
 #[derive(Debug)]

@@ -4,7 +4,9 @@
 //! its highest bit; what is taken lies within one block. Nothing is given back before the whole arena is.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::common::sync::AtomicU32;
 
 /// Words of the first block, a power of two.
 const FIRST: u32 = 1 << 12;

@@ -11,9 +11,10 @@
 //! the leaf of the key that ends there. A leaf: newest entry, length of the key, its bytes. Keys are in no order in the
 //! small nodes: a child is written first and counted afterwards, so that a reader sees it whole or not at all.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::arena::Arena;
+use crate::common::sync::AtomicU32;
 
 /// No child.
 pub(super) const NONE: u32 = 0;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use trilith_engine::testing::SimStorage;
 use trilith_engine::{EncryptionKey, Storage, io};
 
-const SWITCH: &str = "--encrypted";
+/// The switch.
+pub const SWITCH: &str = "--encrypted";
 const VARIABLE: &str = "TRILITH_RELIABILITY_ENCRYPTED";
 
 /// Runs the program again if the switch is among `args`.
@@ -28,7 +29,12 @@ pub fn is_on() -> bool {
 
 /// The key of all of them, or none.
 pub fn key() -> Option<EncryptionKey> {
-    is_on().then(|| EncryptionKey::from_bytes(&[0x5a; 32]).unwrap())
+    is_on().then(the_key)
+}
+
+/// The key that any encrypted database of a harness has.
+pub fn the_key() -> EncryptionKey {
+    EncryptionKey::from_bytes(&[0x5a; 32]).unwrap()
 }
 
 /// A disk as the engine sees it.

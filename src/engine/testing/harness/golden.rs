@@ -1,7 +1,7 @@
 //! Databases of every format that was released, kept as files: what this build must still open.
 //!
 //! `testing/golden/{name}` holds the files of one, under `files`, and in `rows.txt` what is in it. `-- --golden FOLDER`
-//! makes such a folder of this build's format.
+//! makes such a folder of this build's format; with `--encrypted`, of an encrypted database.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use trilith_engine::testing::SimStorage;
 use trilith_engine::{Engine, Options};
 
 use crate::arrow_rows::read_state;
+use crate::encrypted;
 use crate::model::State;
 use crate::report::{Report, Verdict};
-use crate::specimen::{options, specimen};
+use crate::specimen::{plain_options, specimen};
 
 /// Where they lie: in the clone that runs, which need not be the one that compiled.
 fn folder() -> PathBuf {
@@ -76,7 +77,9 @@ fn plant(disk: &SimStorage, folder: &Path, below: &str) {
 /// The same rows as when it was made; and again after this build has written to it.
 fn open(disk: &SimStorage, expected: &str, read_only: bool) -> Verdict {
     let read = || -> trilith_engine::Result<State> {
-        let engine = Engine::open(Arc::new(disk.clone()), Options { read_only, ..options() })?;
+        let encryption_key = disk.contents("KEYS").map(|_| encrypted::the_key());
+        let options = Options { read_only, encryption_key, ..plain_options() };
+        let engine = Engine::open(Arc::new(disk.clone()), options)?;
         let state = read_state(&engine.snapshot()?)?;
         if !read_only {
             engine.compact()?;

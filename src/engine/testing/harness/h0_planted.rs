@@ -5,7 +5,7 @@ use trilith_engine::testing::BucketBug;
 use crate::planted::Bug;
 use crate::report::{Budget, Report, Verdict};
 use crate::{
-    h1_crash, h2_faults, h6_flips, h10_history, h14_syscalls, h15_processes, h16_objects, h19_repair,
+    h1_crash, h2_faults, h6_flips, h10_history, h14_syscalls, h15_processes, h16_objects, h19_repair, sealed,
 };
 
 type Hunt = fn(&Budget, Option<Bug>) -> Report;
@@ -18,6 +18,32 @@ const HUNTS: [(&str, Hunt, Bug); 6] = [
     ("h2", h2_faults::faults, Bug::HideFailedWrite),
     ("h10", h10_history::histories, Bug::SkipFileSync),
 ];
+
+#[cfg(debug_assertions)]
+fn hunt_in_schedules(budget: &Budget, report: &mut Report) {
+    use crate::h11_schedules::{Planted, schedules};
+    let bugs = [
+        Planted::Scheduler(trilith_engine::testing::ScheduleBug::LosesWakeups),
+        Planted::Storage(Bug::RemoveWhileRead),
+        Planted::TornReads,
+        Planted::LateReads,
+    ];
+    for bug in bugs {
+        let found = schedules(&Budget::new(budget.seed, 10.0 * budget.secs), Some(bug));
+        report.add("searched", found.injected);
+        report.count(if found.failures.is_empty() {
+            Verdict::Wrong(format!("h11 does not notice {bug:?} in {} schedules", found.injected))
+        } else {
+            Verdict::Survived
+        });
+    }
+}
+
+/// Without schedules there is nothing to hunt in.
+#[cfg(not(debug_assertions))]
+fn hunt_in_schedules(_: &Budget, report: &mut Report) {
+    (0..4).for_each(|_| report.count(Verdict::Survived));
+}
 
 /// Runs the harness. A hunt ends with its find, so a long time is not spent, but on a slow machine.
 pub fn harness(budget: &Budget) -> Report {
@@ -59,6 +85,12 @@ pub fn harness(budget: &Budget) -> Report {
         Verdict::Survived
     } else {
         Verdict::Wrong("h19 does not notice a row that is gone and not declared".into())
+    });
+    hunt_in_schedules(budget, &mut report);
+    report.count(if sealed::notices_one_salt() {
+        Verdict::Survived
+    } else {
+        Verdict::Wrong("nobody notices that one nonce serves two pieces".into())
     });
     report.count(if h10_history::notices_weak_isolation(budget.seed) {
         Verdict::Survived

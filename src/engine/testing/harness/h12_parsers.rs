@@ -24,8 +24,9 @@ use crate::lanes;
 use crate::model::Table;
 use crate::mutate::mutate;
 use crate::report::{Budget, Report, Verdict};
+use crate::sealed;
 use crate::seals;
-use crate::specimen::{Specimen, options, specimen};
+use crate::specimen::{Specimen, plain_options, specimen_of};
 use crate::weight;
 
 /// Inputs of one trial.
@@ -42,12 +43,14 @@ pub struct Seeds {
     packed: Vec<(SchemaRef, usize, Vec<u8>)>,
     /// Payloads of log records.
     payloads: Vec<Vec<u8>>,
+    /// An encrypted database.
+    sealed: Specimen,
 }
 
 type Target = (&'static str, fn(&Seeds, &mut SmallRng));
 
 /// Each with how many times as often as the slowest it is tried.
-const TARGETS: [(u32, Target); 9] = [
+const TARGETS: [(u32, Target); 11] = [
     (200, ("packed", packed_rows)),
     (100, ("commit", commit_payload)),
     (100, ("record", record_header)),
@@ -55,6 +58,8 @@ const TARGETS: [(u32, Target); 9] = [
     (200, ("key", key)),
     (40, ("deletes", deletion_file)),
     (40, ("companion", companion)),
+    (20, ("keys", |seeds, dice| sealed::keys(&seeds.sealed, dice))),
+    (40, ("sealed", |seeds, dice| sealed::file(&seeds.sealed, dice))),
     (4, ("sstable", sstable)),
     (1, ("manifest", manifest)),
 ];
@@ -87,9 +92,11 @@ pub fn harness(budget: &Budget) -> Report {
 
 impl Seeds {
     fn new() -> Self {
-        let specimen = specimen();
-        let engine =
-            Engine::open(Arc::new(specimen.disk.kill_image()), Options { read_only: true, ..options() });
+        let specimen = specimen_of(&plain_options());
+        let engine = Engine::open(
+            Arc::new(specimen.disk.kill_image()),
+            Options { read_only: true, ..plain_options() },
+        );
         let snapshot = engine.unwrap().snapshot().unwrap();
         let schemas = snapshot.tables().iter().map(|table| table.schema()).collect();
         let database = seals::database(&specimen);
@@ -97,7 +104,9 @@ impl Seeds {
             specimen.state.values().flat_map(|table| [1, 9].map(|count| packed_of(table, count))).collect();
         let payloads = specimen.files.iter().filter(|(path, _)| path.ends_with(".wal"));
         let payloads = payloads.flat_map(|(_, bytes)| payloads_of(bytes)).collect();
-        Self { specimen, database, schemas, packed, payloads }
+        let key = Some(crate::encrypted::the_key());
+        let sealed = specimen_of(&Options { encryption_key: key, ..plain_options() });
+        Self { specimen, database, schemas, packed, payloads, sealed }
     }
 
     /// A file whose name ends so, and its path.
@@ -257,7 +266,7 @@ fn manifest(seeds: &Seeds, dice: &mut SmallRng) {
 /// Reads whatever a database gives.
 fn read_all(disk: &SimStorage) {
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
-    let Ok(engine) = Engine::open(storage, Options { read_only: true, ..options() }) else { return };
+    let Ok(engine) = Engine::open(storage, Options { read_only: true, ..plain_options() }) else { return };
     let Ok(snapshot) = engine.snapshot() else { return };
     for table in snapshot.tables() {
         let name: &TableName = &table.name;

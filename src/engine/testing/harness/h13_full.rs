@@ -132,6 +132,7 @@ fn options(size: usize, dice: &mut Dice) -> Options {
         batch_rows: 64,
         background: dice.rng.random(),
         reserve_bytes: 32 << 10,
+        encryption_key: crate::encrypted::key(),
         ..Options::default()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use trilith_engine::io::Storage;
+use trilith_engine::io::{KEYS, Storage};
 use trilith_engine::testing::SimStorage;
 use trilith_engine::{Engine, LossKind, Options, RepairReport, repair_storage};
 
@@ -92,14 +92,20 @@ fn worse(bytes: &[u8], foreign: &[u8], dice: &mut SmallRng) -> Option<Vec<u8>> {
 
 fn repair(specimen: &Specimen, disk: &SimStorage, damaged: &[String], report: &mut Report) -> Verdict {
     let target = SimStorage::new();
-    let repaired = repair_storage(&(Arc::new(disk.clone()) as _), Arc::new(target.clone()), &mut |_| Ok(()));
+    let keys_are_gone = damaged.iter().any(|path| path == KEYS);
+    let repaired = crate::encrypted::view(disk.clone())
+        .and_then(|source| repair_storage(&source, Arc::new(target.clone()), &mut |_| Ok(())));
     let told = match repaired {
         Ok(told) => told,
         Err(error) => {
             let catalogs = specimen.files.iter().filter(|(path, _)| path.ends_with(".mf"));
             let gone = catalogs.into_iter().all(|(path, _)| damaged.contains(path));
             report.add("hopeless", 1);
-            return if gone { Verdict::Survived } else { Verdict::Wrong(format!("no repair: {error}")) };
+            return if gone || keys_are_gone {
+                Verdict::Survived
+            } else {
+                Verdict::Wrong(format!("no repair: {error}"))
+            };
         }
     };
     report.add("losses", told.losses.len() as u64);

@@ -19,7 +19,7 @@ use crate::model::{Expect, State};
 use crate::op::{Op, agrees, run};
 use crate::planted::{Bug, Planted};
 use crate::report::{Budget, Report, Verdict};
-use crate::{alphabet, lanes};
+use crate::{alphabet, lanes, sealed};
 
 /// Crash states taken from one random workload.
 const STATES: usize = 60;
@@ -147,6 +147,8 @@ impl Workload {
             Ok(found) => history.judge(&found, call, Cut::Power),
             Err(text) => Verdict::Wrong(format!("after call {call}, reading: {text}")),
         };
+        let reused = || crate::encrypted::is_on().then(|| sealed::sealed_twice(&image)).flatten();
+        let verdict = reused().map_or(verdict, |text| Verdict::Wrong(format!("after call {call}: {text}")));
         match verdict {
             Verdict::Survived if dice.random_ratio(1, 8) => {
                 let image = image.crash_image(dice.random(), *pick(dice, &POLICIES));

@@ -1,11 +1,15 @@
 //! Storages with a bug, to prove that the harnesses bite: a harness that passes on one of them tests nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use trilith_engine::Result;
+use trilith_engine::format::layout;
 use trilith_engine::io::{FileReader, FileWriter, LockGuard, Storage};
 use trilith_engine::testing::SimStorage;
+use trilith_engine::{FileId, Result};
+
+use crate::seals;
 
 /// What a planted storage does wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +24,8 @@ pub enum Bug {
     HideFailedWrite,
     /// Every so often a bit of what is written flips on its way.
     FlipOnWrite,
+    /// Sorted files leave the disk with the manifest that does not name them any more, whoever still reads them.
+    RemoveWhileRead,
 }
 
 /// A simulated disk behind a layer that may have a bug.
@@ -34,6 +40,20 @@ impl Planted {
     /// `bug` over `disk`.
     pub fn new(disk: SimStorage, bug: Option<Bug>) -> Self {
         Self { disk, bug, writes: Arc::default() }
+    }
+}
+
+impl Planted {
+    /// The sorted files that the live manifest names.
+    fn named_files(&self) -> BTreeSet<FileId> {
+        let mut files = BTreeSet::new();
+        if self.bug == Some(Bug::RemoveWhileRead) {
+            let _ = seals::reseal(&self.disk.kill_image(), |payload| {
+                seals::data_files(&serde_json::from_slice(payload).ok()?, &mut files);
+                None
+            });
+        }
+        files
     }
 }
 
@@ -65,7 +85,14 @@ impl Storage for Planted {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.disk.rename(from, to)
+        let before = self.named_files();
+        self.disk.rename(from, to)?;
+        if self.bug == Some(Bug::RemoveWhileRead) {
+            let after = self.named_files();
+            let gone = before.difference(&after).flat_map(|file| [layout::sst(*file), layout::sum(*file)]);
+            gone.for_each(|path| drop(self.disk.remove(&path)));
+        }
+        Ok(())
     }
 
     fn sync_dir(&self, dir: &str) -> Result<()> {

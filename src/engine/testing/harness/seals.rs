@@ -1,6 +1,8 @@
 //! Seals everything again that a change of some bytes broke, as somebody would who knows the format: no checksum tells
 //! what was changed.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use trilith_engine::format::Hash128;
 use trilith_engine::format::block::{BLOCK_LEN, BlockSeed};
@@ -68,6 +70,22 @@ fn blocks(sum: &[u8]) -> std::ops::Range<usize> {
         |at: usize| sum[at..at + 8].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)) as usize;
     let entry = (DIRECTORY..).step_by(ENTRY).find(|at| number(*at) == 1).unwrap();
     number(entry + 8)..number(entry + 8) + number(entry + 16)
+}
+
+/// The sorted files that a manifest names.
+pub fn data_files(manifest: &Value, files: &mut BTreeSet<FileId>) {
+    match manifest {
+        Value::Object(fields) => {
+            if let (true, Some(file)) =
+                (fields.contains_key("sum_hash"), fields.get("file").and_then(Value::as_u64))
+            {
+                files.insert(FileId(file));
+            }
+            fields.values().for_each(|value| data_files(value, files));
+        }
+        Value::Array(values) => values.iter().for_each(|value| data_files(value, files)),
+        _ => {}
+    }
 }
 
 /// Puts the hash of a companion where the manifest repeats it.

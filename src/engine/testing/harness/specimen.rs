@@ -29,9 +29,13 @@ pub struct Specimen {
 
 /// How a specimen is opened.
 pub fn options() -> Options {
+    Options { encryption_key: crate::encrypted::key(), ..plain_options() }
+}
+
+/// How one is opened that is never encrypted.
+pub fn plain_options() -> Options {
     Options {
         background: false,
-        encryption_key: crate::encrypted::key(),
         direct_append_bytes: 1,
         batch_rows: 16,
         file_bytes: 8 << 10,
@@ -41,6 +45,11 @@ pub fn options() -> Options {
 
 /// Files, deletion bitmaps and three logs, the last of them sealed by a clean close.
 pub fn specimen() -> Specimen {
+    specimen_of(&options())
+}
+
+/// One that is opened so.
+pub fn specimen_of(options: &Options) -> Specimen {
     let mut disk = SimStorage::new();
     let mut state = State::new();
     let mut steps = Vec::new();
@@ -70,7 +79,7 @@ pub fn specimen() -> Specimen {
         vec![commit(3, Durability::Group), commit(4, Durability::Group)],
     ];
     for (life, ops) in lives.iter().enumerate() {
-        let engine = Engine::open(Arc::new(disk.clone()), options()).unwrap();
+        let engine = Engine::open(Arc::new(disk.clone()), options.clone()).unwrap();
         for step in ops {
             op::run(&engine, step, &state).unwrap();
             op::apply(&mut state, step);

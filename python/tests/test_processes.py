@@ -119,7 +119,7 @@ print(db.sql("SELECT 1").fetchall())
     time.sleep(0.5)
     child.send_signal(signal.SIGINT)
     output, errors = child.communicate(timeout=60)
-    # An Arrow C stream carries errors as text, so pyarrow raises its own class, unless Python itself sees the signal first.
+    # An Arrow C stream carries errors as text, so pyarrow raises its own class, unless Python saw it first.
     names = ["KeyboardInterrupt", "ArrowInvalid"] if "pyarrow" in call else ["KeyboardInterrupt"]
     assert output in [f"{name} True\n[(1,)]\n" for name in names], errors
 

@@ -4,7 +4,9 @@
 //! magic 8 | format version u32 | column u32 | database u128 | sst u64 | rows u64 | length of the sst u64 | dims u32 |
 //! padded dims u32 | zeros up to 128 |
 //! centre f32 * padded | norms f32 * rows | steps f32 * rows | errors f32 * rows | codes i8 * padded * rows |
-//! sign steps f32 * rows | sign errors f32 * rows | blocks of signs of 32 rows | xxh3-128
+//! starts u32 * (lists + 2) | order u32 * rows |
+//! by list: norms f32 * rows | sign steps f32 * rows | sign errors f32 * rows | blocks of signs of 32 rows |
+//! centroids: squares f32 * lists | steps f32 * lists | codes i8 * padded * lists | reach f32 * 144 | xxh3-128
 //! ```
 //! Each part starts at a multiple of 64 bytes. The hash covers everything before it.
 
@@ -16,11 +18,12 @@ use arrow::datatypes::ArrowNativeType;
 use trilith_udfs::kernels::{SIGN_BLOCK, sign_block_bytes};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::lists::{Lists, REACHES, lists_len};
 use crate::common::{ColumnId, DatabaseId, Error, FileId, Result};
 
 const MAGIC: [u8; 8] = *b"TRICODE\0";
 /// Codes of any other version are made again.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 128;
 const HASH_BYTES: usize = 16;
 const ALIGNMENT: usize = 64;
@@ -51,30 +54,51 @@ pub(super) struct Layout {
     pub steps: usize,
     pub errors: usize,
     pub codes: usize,
+    pub starts: usize,
+    pub order: usize,
+    pub sign_norms: usize,
     pub sign_steps: usize,
     pub sign_errors: usize,
     pub signs: usize,
+    pub squares: usize,
+    pub list_steps: usize,
+    pub list_codes: usize,
+    pub reach: usize,
     pub hash: usize,
 }
 
 impl Layout {
     /// `None` when it would not fit in memory.
     pub(super) fn of(source: &CodeSource) -> Option<Self> {
-        let rows = usize::try_from(source.rows).ok()?;
-        let floats = |count: usize| count.checked_mul(4)?.checked_next_multiple_of(ALIGNMENT);
-        let per_row = floats(rows)?;
-        let centre = HEADER_BYTES;
-        let norms = centre.checked_add(floats(source.padded)?)?;
-        let steps = norms.checked_add(per_row)?;
-        let errors = steps.checked_add(per_row)?;
-        let codes = errors.checked_add(per_row)?;
-        let sign_steps = codes.checked_add(rows.checked_mul(source.padded)?)?;
-        let sign_errors = sign_steps.checked_add(per_row)?;
-        let signs = sign_errors.checked_add(per_row)?;
-        let blocks = rows.div_ceil(SIGN_BLOCK).checked_mul(sign_block_bytes(source.padded))?;
-        let hash = signs.checked_add(blocks)?;
-        hash.checked_add(HASH_BYTES)?;
-        Some(Self { centre, norms, steps, errors, codes, sign_steps, sign_errors, signs, hash })
+        // A row is kept in 32 bits.
+        let rows = u32::try_from(source.rows).ok()? as usize;
+        let (padded, lists) = (source.padded, lists_len(rows));
+        let mut end = HEADER_BYTES;
+        let mut part = |count: usize, size: usize| {
+            let start = end;
+            end = start.checked_add(count.checked_mul(size)?)?.checked_next_multiple_of(ALIGNMENT)?;
+            Some(start)
+        };
+        let layout = Self {
+            centre: part(padded, 4)?,
+            norms: part(rows, 4)?,
+            steps: part(rows, 4)?,
+            errors: part(rows, 4)?,
+            codes: part(rows, padded)?,
+            starts: part(lists + 2, 4)?,
+            order: part(rows, 4)?,
+            sign_norms: part(rows, 4)?,
+            sign_steps: part(rows, 4)?,
+            sign_errors: part(rows, 4)?,
+            signs: part(rows.div_ceil(SIGN_BLOCK), sign_block_bytes(padded))?,
+            squares: part(lists, 4)?,
+            list_steps: part(lists, 4)?,
+            list_codes: part(lists, padded)?,
+            reach: part(REACHES, 4)?,
+            hash: part(0, 1)?,
+        };
+        layout.hash.checked_add(HASH_BYTES)?;
+        Some(layout)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -85,19 +109,20 @@ impl Layout {
 /// Codes of one kind: how large one unit of each is, and how far off its vector may be.
 #[derive(Debug)]
 pub(super) struct Rounded<T: ArrowNativeType> {
+    pub norms: ScalarBuffer<f32>,
     pub steps: ScalarBuffer<f32>,
     pub errors: ScalarBuffer<f32>,
     pub codes: ScalarBuffer<T>,
 }
 
-/// The vectors of one column of one file, in few bits each: eight for each component, and one.
+/// The vectors of one column of one file, in few bits each: eight for each component, row by row, and one, list by list.
 #[derive(Debug)]
 pub struct VectorCodes {
     pub(super) source: CodeSource,
     pub(super) centre: ScalarBuffer<f32>,
-    pub(super) norms: ScalarBuffer<f32>,
     pub(super) bytes: Rounded<i8>,
     pub(super) signs: Rounded<u8>,
+    pub(super) lists: Lists,
 }
 
 /// The codes of some of a file's rows.
@@ -125,23 +150,42 @@ impl VectorCodes {
         if body[..HEADER_BYTES] != header(&source) {
             return Err(damaged("it holds the codes of another file or column"));
         }
+        let codes = Self::view(bytes, source, &layout);
+        match codes.lists.is_sound(source.rows as usize) {
+            true => Ok(codes),
+            false => Err(damaged("its lists name rows that are not there")),
+        }
+    }
+
+    /// What lies in `bytes`, believed.
+    pub(super) fn view(bytes: &Buffer, source: CodeSource, layout: &Layout) -> Self {
         let floats = |start: usize, count: usize| ScalarBuffer::new(bytes.clone(), start / 4, count);
-        let rows = source.rows as usize;
-        Ok(Self {
+        let (rows, padded) = (source.rows as usize, source.padded);
+        let lists = lists_len(rows);
+        Self {
             source,
-            centre: floats(layout.centre, source.padded),
-            norms: floats(layout.norms, rows),
+            centre: floats(layout.centre, padded),
             bytes: Rounded {
+                norms: floats(layout.norms, rows),
                 steps: floats(layout.steps, rows),
                 errors: floats(layout.errors, rows),
-                codes: ScalarBuffer::new(bytes.clone(), layout.codes, rows * source.padded),
+                codes: ScalarBuffer::new(bytes.clone(), layout.codes, rows * padded),
             },
             signs: Rounded {
+                norms: floats(layout.sign_norms, rows),
                 steps: floats(layout.sign_steps, rows),
                 errors: floats(layout.sign_errors, rows),
-                codes: ScalarBuffer::new(bytes.clone(), layout.signs, layout.hash - layout.signs),
+                codes: bytes.slice_with_length(layout.signs, layout.squares - layout.signs).into(),
             },
-        })
+            lists: Lists {
+                starts: ScalarBuffer::new(bytes.clone(), layout.starts / 4, lists + 2),
+                order: ScalarBuffer::new(bytes.clone(), layout.order / 4, rows),
+                squares: floats(layout.squares, lists),
+                steps: floats(layout.list_steps, lists),
+                codes: ScalarBuffer::new(bytes.clone(), layout.list_codes, lists * padded),
+                reach: floats(layout.reach, REACHES),
+            },
+        }
     }
 
     /// What they were made of.

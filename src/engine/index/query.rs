@@ -2,21 +2,13 @@
 
 use std::ops::Range;
 
+use arrow::datatypes::ArrowNativeType;
 pub use trilith_udfs::kernels::Side;
 use trilith_udfs::kernels::{
     CodeBounds, Metric, Rotation, SIGN_BLOCK, SignTables, dot, dot_codes, quantize_query, sign_block_bytes,
 };
 
-use super::codes::VectorCodes;
-
-/// Which codes are compared.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Code {
-    /// One bit for each component.
-    Signs,
-    /// Eight bits for each component.
-    Bytes,
-}
+use super::codes::{Rounded, VectorCodes};
 
 /// What rounding in `f32` adds to the error of a similarity: of the rotation, of the kernel that computes the
 /// distance, and per component of its sum.
@@ -28,14 +20,16 @@ const ROUNDING_PER_DIM: f32 = 4e-9;
 /// Bounds are of keys, which grow with the distance; [`CodedQuery::key`] turns a distance into one.
 #[derive(Clone, Debug)]
 pub struct CodedQuery {
-    metric: Metric,
+    pub(super) metric: Metric,
     dims: usize,
     /// Scaled to length one, rotated.
-    rotated: Vec<f32>,
-    codes: Vec<i16>,
-    step: f32,
+    pub(super) rotated: Vec<f32>,
+    pub(super) codes: Vec<i16>,
+    pub(super) step: f32,
     signs: SignTables,
     confidence: f32,
+    /// The share of the nearest that a search may miss.
+    pub(super) missed: f64,
     slack: f32,
     norm: f32,
 }
@@ -58,13 +52,24 @@ impl CodedQuery {
         let longest = 2.0 + (rotation.padded() as f32).sqrt() / 127.0;
         let slack = longest * error + ROUNDING + ROUNDING_PER_DIM * query.len() as f32;
         let signs = SignTables::new(&rotated);
-        Some(Self { metric, dims: query.len(), rotated, codes, step, signs, confidence: 0.0, slack, norm })
+        Some(Self {
+            metric,
+            dims: query.len(),
+            rotated,
+            codes,
+            step,
+            signs,
+            confidence: 0.0,
+            missed: 0.0,
+            slack,
+            norm,
+        })
     }
 
     /// The same for a search that may lose one in `1 / (1 - recall)` of the rows that it looks for.
     #[must_use]
     pub fn with_recall(self, recall: f64) -> Self {
-        Self { confidence: confidence(recall) as f32, ..self }
+        Self { confidence: confidence(recall) as f32, missed: 1.0 - recall, ..self }
     }
 
     /// True when these codes are of vectors as long as the query.
@@ -98,80 +103,97 @@ impl CodedQuery {
         }
     }
 
-    /// Compares the query with the codes of `rows`: the integers that [`CodedQuery::bounds`] makes bounds of.
-    pub fn compare(&self, codes: &VectorCodes, rows: Range<usize>, code: Code) -> Vec<i32> {
-        let padded = codes.source.padded;
-        match code {
-            Code::Bytes => {
-                let mut dots = vec![0; rows.len()];
-                dot_codes(&self.codes, &codes.bytes.codes[rows.start * padded..rows.end * padded], &mut dots);
-                dots
-            }
-            Code::Signs => {
-                let blocks = rows.start / SIGN_BLOCK..rows.end.div_ceil(SIGN_BLOCK);
-                let bytes = sign_block_bytes(padded);
-                let mut sums = vec![0; blocks.len() * SIGN_BLOCK];
-                self.signs.look_up(&codes.signs.codes[blocks.start * bytes..blocks.end * bytes], &mut sums);
-                sums.truncate(rows.end - blocks.start * SIGN_BLOCK);
-                sums.drain(..rows.start - blocks.start * SIGN_BLOCK);
-                sums
-            }
-        }
+    /// The query beside the codes of one file, whose vectors are as long.
+    #[must_use]
+    pub fn beside<'a>(&'a self, codes: &'a VectorCodes) -> Comparison<'a> {
+        Comparison { query: self, codes, base: dot(&codes.centre, &self.rotated) }
+    }
+}
+
+/// A query and the codes of one file.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'a> {
+    pub(super) query: &'a CodedQuery,
+    pub(super) codes: &'a VectorCodes,
+    /// Similarity of the query and the centre of the file.
+    pub(super) base: f32,
+}
+
+impl<'a> Comparison<'a> {
+    /// Compares the query with the bytes of `rows`: the integers that [`Comparison::bounds`] makes bounds of.
+    #[must_use]
+    pub fn compare(&self, rows: Range<usize>) -> Vec<i32> {
+        let (padded, mut dots) = (self.codes.source.padded, vec![0; rows.len()]);
+        let bytes = &self.codes.bytes.codes[rows.start * padded..rows.end * padded];
+        dot_codes(&self.query.codes, bytes, &mut dots);
+        dots
     }
 
-    /// Bounds of the keys of `rows`, made of what [`CodedQuery::compare`] gave: NaN or infinite for rows without a code.
-    ///
-    /// Bounds by bytes always hold. Those by signs are so many standard deviations away that a share of `1 - recall` lies
-    /// beyond them.
+    /// Bounds of the keys of `rows`, made of what [`Comparison::compare`] gave: NaN or infinite for rows without a code.
     #[must_use]
-    pub fn bounds(
-        &self,
-        codes: &VectorCodes,
-        rows: Range<usize>,
-        integers: &[i32],
-        code: Code,
-        side: Side,
-    ) -> Vec<f32> {
+    pub fn bounds(&self, rows: Range<usize>, integers: &[i32], side: Side) -> Vec<f32> {
         let mut out = vec![0.0; integers.len()];
-        self.bounds_of(codes, rows, code).write(integers, side, &mut out);
+        self.by_bytes(rows).write(integers, side, &mut out);
         out
     }
 
-    /// The bound of one row, by its bytes.
+    /// Lower and upper bound of the key of one row, by its bytes.
     #[must_use]
-    pub fn bound(&self, codes: &VectorCodes, row: usize, side: Side) -> f32 {
-        let padded = codes.source.padded;
-        let (mut dot, mut out) = ([0], [0.0]);
-        dot_codes(&self.codes, &codes.bytes.codes[row * padded..(row + 1) * padded], &mut dot);
-        self.bounds_of(codes, row..row + 1, Code::Bytes).write(&dot, side, &mut out);
-        out[0]
+    pub fn bounds_of_row(&self, row: usize) -> (f32, f32) {
+        let padded = self.codes.source.padded;
+        let (mut dot, mut lower, mut upper) = ([0], [0.0], [0.0]);
+        dot_codes(&self.query.codes, &self.codes.bytes.codes[row * padded..(row + 1) * padded], &mut dot);
+        let bounds = self.by_bytes(row..row + 1);
+        bounds.write(&dot, Side::Lower, &mut lower);
+        bounds.write(&dot, Side::Upper, &mut upper);
+        (lower[0], upper[0])
     }
 
-    fn bounds_of<'a>(&self, codes: &'a VectorCodes, rows: Range<usize>, code: Code) -> CodeBounds<'a> {
-        let (steps, errors) = match code {
-            Code::Bytes => (&codes.bytes.steps, &codes.bytes.errors),
-            Code::Signs => (&codes.signs.steps, &codes.signs.errors),
-        };
-        let (query_step, query_base) = match code {
-            Code::Bytes => (self.step, 0.0),
-            Code::Signs => self.signs.scale(),
-        };
+    /// Bounds of the keys of the rows at these positions, by their signs: NaN or infinite for rows without a code.
+    ///
+    /// They are so many standard deviations away that a share of `1 - recall` lies beyond them.
+    #[must_use]
+    pub fn bounds_by_signs(&self, positions: Range<usize>, side: Side) -> Vec<f32> {
+        let blocks = positions.start / SIGN_BLOCK..positions.end.div_ceil(SIGN_BLOCK);
+        let bytes = sign_block_bytes(self.codes.source.padded);
+        let mut sums = vec![0; blocks.len() * SIGN_BLOCK];
+        let signs = &self.codes.signs;
+        self.query.signs.look_up(&signs.codes[blocks.start * bytes..blocks.end * bytes], &mut sums);
+        let first = positions.start - blocks.start * SIGN_BLOCK;
+        let mut out = vec![0.0; positions.len()];
+        let (step, base) = self.query.signs.scale();
+        let bounds = self.bounds_of(signs, positions, (step, base, self.query.confidence));
+        bounds.write(&sums[first..first + out.len()], side, &mut out);
+        out
+    }
+
+    fn by_bytes(&self, rows: Range<usize>) -> CodeBounds<'a> {
+        self.bounds_of(&self.codes.bytes, rows, (self.query.step, 0.0, 1.0))
+    }
+
+    fn bounds_of<T: ArrowNativeType>(
+        &self,
+        rounded: &'a Rounded<T>,
+        of: Range<usize>,
+        (query_step, query_base, confidence): (f32, f32, f32),
+    ) -> CodeBounds<'a> {
+        let CodedQuery { metric, norm, slack, .. } = *self.query;
         CodeBounds {
-            steps: &steps[rows.clone()],
-            errors: &errors[rows.clone()],
-            norms: &codes.norms[rows],
-            base: dot(&codes.centre, &self.rotated),
+            steps: &rounded.steps[of.clone()],
+            errors: &rounded.errors[of.clone()],
+            norms: &rounded.norms[of],
+            base: self.base,
             query_step,
             query_base,
-            confidence: if code == Code::Signs { self.confidence } else { 1.0 },
-            slack: self.slack,
-            weight: match self.metric {
+            confidence,
+            slack,
+            weight: match metric {
                 Metric::Cosine => 1.0,
-                Metric::L2 => 2.0 * self.norm,
-                _ => self.norm,
+                Metric::L2 => 2.0 * norm,
+                _ => norm,
             },
-            unit: self.metric == Metric::Cosine,
-            squared: self.metric == Metric::L2,
+            unit: metric == Metric::Cosine,
+            squared: metric == Metric::L2,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Bounds against distances, and files of codes against damage.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array};
@@ -9,7 +11,7 @@ use arrow::datatypes::{DataType, Field};
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use trilith_udfs::kernels::{Element, Metric, Rotation};
+use trilith_udfs::kernels::{Element, Metric, Rotation, TopK};
 
 use super::*;
 use crate::common::{ColumnId, DatabaseId, ErrorKind, FileId};
@@ -43,17 +45,25 @@ fn coded(values: &[f32], dims: usize) -> VectorCodes {
 
 /// Lower and upper bounds of the keys of all rows, by their bytes.
 fn bounds(codes: &VectorCodes, query: &CodedQuery) -> (Vec<f32>, Vec<f32>) {
-    bounds_by(codes, query, Code::Bytes, 0..codes.source().rows as usize)
+    bounds_by_bytes(codes, query, 0..codes.source().rows as usize)
 }
 
-fn bounds_by(
-    codes: &VectorCodes,
-    query: &CodedQuery,
-    code: Code,
-    rows: std::ops::Range<usize>,
-) -> (Vec<f32>, Vec<f32>) {
-    let integers = query.compare(codes, rows.clone(), code);
-    let bound = |side| query.bounds(codes, rows.clone(), &integers, code, side);
+fn bounds_by_bytes(codes: &VectorCodes, query: &CodedQuery, rows: Range<usize>) -> (Vec<f32>, Vec<f32>) {
+    let beside = query.beside(codes);
+    let integers = beside.compare(rows.clone());
+    let bound = |side| beside.bounds(rows.clone(), &integers, side);
+    (bound(Side::Lower), bound(Side::Upper))
+}
+
+/// The same by their signs, which lie list by list.
+fn bounds_by_signs(codes: &VectorCodes, query: &CodedQuery) -> (Vec<f32>, Vec<f32>) {
+    let rows = codes.source().rows as usize;
+    let bound = |side| {
+        let mut by_row = vec![0.0; rows];
+        let by_position = query.beside(codes).bounds_by_signs(0..rows, side);
+        by_position.into_iter().enumerate().for_each(|(at, bound)| by_row[codes.row(at)] = bound);
+        by_row
+    };
     (bound(Side::Lower), bound(Side::Upper))
 }
 
@@ -186,7 +196,7 @@ fn bounds_by_signs_hold_as_often_as_they_say() {
     for metric in METRICS {
         for recall in [0.9, 0.98, 0.999] {
             let query = CodedQuery::new(metric, &random(12, dims, 1.0, 0.0)).unwrap().with_recall(recall);
-            let (lower, upper) = bounds_by(&codes, &query, Code::Signs, 0..rows);
+            let (lower, upper) = bounds_by_signs(&codes, &query);
             let (mut nearer, mut farther) = (0, 0);
             f32::scan(metric, &random(12, dims, 1.0, 0.0), &values, dims, rows, |row, distance| {
                 let key = query.key(distance);
@@ -207,10 +217,91 @@ fn some_rows_are_bounded_as_all_are() {
     let (dims, rows) = (100, 150);
     let codes = coded(&random(13, rows * dims, 1.0, 0.0), dims);
     let query = CodedQuery::new(Metric::L2, &random(14, dims, 1.0, 0.0)).unwrap().with_recall(0.9);
-    for code in [Code::Bytes, Code::Signs] {
-        let (all, _) = bounds_by(&codes, &query, code, 0..rows);
-        for range in [0..1, 31..33, 40..149, 64..96, 5..150] {
-            assert_eq!(bounds_by(&codes, &query, code, range.clone()).0, all[range.clone()], "{range:?}");
+    let (by_bytes, by_signs) =
+        (bounds(&codes, &query).0, query.beside(&codes).bounds_by_signs(0..rows, Side::Lower));
+    for range in [0..1, 31..33, 40..149, 64..96, 5..150] {
+        assert_eq!(bounds_by_bytes(&codes, &query, range.clone()).0, by_bytes[range.clone()], "{range:?}");
+        assert_eq!(
+            query.beside(&codes).bounds_by_signs(range.clone(), Side::Lower),
+            by_signs[range.clone()],
+            "{range:?}"
+        );
+    }
+}
+
+/// Vectors around a few directions, every fiftieth without a length.
+fn clustered(rows: usize, dims: usize) -> Vec<f32> {
+    let directions = random(21, 40 * dims, 1.0, 0.0);
+    let mut values = random(22, rows * dims, 0.4, 0.0);
+    for (row, vector) in values.chunks_mut(dims).enumerate() {
+        let direction = &directions[row * 7 % 40 * dims..][..dims];
+        vector.iter_mut().zip(direction).for_each(|(value, direction)| *value += direction);
+        if row % 50 == 3 {
+            vector.fill(0.0);
         }
     }
+    values
+}
+
+#[test]
+fn every_row_is_in_one_list_and_near_rows_are_in_near_lists() {
+    let (dims, rows) = (64, 20_000);
+    let values = clustered(rows, dims);
+    let codes = coded(&values, dims);
+    let query = CodedQuery::new(Metric::Cosine, &values[..dims]).unwrap();
+    let lists = query.beside(&codes).lists();
+    assert_eq!((lists.len(), lists[0].gap), (141, 0.0));
+    assert!(lists.is_sorted_by_key(|near| near.gap));
+    let of_lists = lists.iter().flat_map(|near| codes.list(near.list));
+    let mut seen: Vec<usize> = of_lists.chain(codes.uncoded()).map(|position| codes.row(position)).collect();
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..rows));
+    assert!(codes.uncoded().all(|position| codes.row(position) % 50 == 3));
+    assert_eq!(codes.uncoded().len(), rows / 50);
+    let near = lists.iter().find(|near| codes.list(near.list).any(|position| codes.row(position) == 0));
+    assert!(near.unwrap().gap < 0.1, "{near:?}");
+}
+
+/// Of neighbours by brute force, the share in lists within reach is what was asked for.
+#[test]
+fn lists_within_reach_hold_the_share_that_is_asked_for() {
+    let (dims, rows) = (64, 20_000);
+    let mut values = clustered(rows, dims);
+    for (row, vector) in values.chunks_mut(dims).enumerate() {
+        vector.iter_mut().for_each(|value| *value *= 1.0 + (row % 5) as f32 / 2.0);
+    }
+    let codes = coded(&values, dims);
+    for (metric, k) in [(Metric::Cosine, 10), (Metric::L2, 10), (Metric::InnerProduct, 100)] {
+        for missed in [0.2, 0.02] {
+            let (mut held, mut all) = (0, 0);
+            for of in (1..rows).step_by(601).filter(|row| row % 50 != 3) {
+                let noise = random(of as u64, dims, 0.1, 0.0);
+                let vector: Vec<f32> = values[of * dims..].iter().zip(&noise).map(|(a, b)| a + b).collect();
+                let mut near = TopK::new(k);
+                f32::scan(metric, &vector, &values, dims, rows, |row, distance| {
+                    near.push(distance, row as u64)
+                });
+                let query = CodedQuery::new(metric, &vector).unwrap().with_recall(1.0 - missed);
+                let query = query.beside(&codes);
+                let reach = query.reach(k);
+                let within = query.lists().into_iter().filter(|near| near.gap <= reach);
+                let rows: HashSet<usize> = within
+                    .flat_map(|near| codes.list(near.list))
+                    .map(|position| codes.row(position))
+                    .collect();
+                held += near.into_sorted().iter().filter(|near| rows.contains(&(near.id as usize))).count();
+                all += k;
+            }
+            let share = held as f64 / f64::from(all as u32);
+            assert!(share >= 1.0 - missed - 0.02, "{metric:?} {missed}: {share}");
+        }
+    }
+    let reach = |recall, rank| {
+        let query = CodedQuery::new(Metric::Cosine, &values[..dims]).unwrap().with_recall(recall);
+        query.beside(&codes).reach(rank)
+    };
+    assert!(reach(0.8, 10) < reach(0.99, 10));
+    assert!(reach(0.9, 10) < reach(0.9, 1000));
+    assert_eq!(reach(0.9, 5000), f32::INFINITY);
+    assert_eq!(reach(1.0, 1), f32::INFINITY);
 }

@@ -44,14 +44,23 @@ impl AlignedBytes {
 
     /// The same memory as a buffer.
     pub(crate) fn into_buffer(self) -> Buffer {
-        let Self { mut blocks, len } = self;
-        let Some(start) = NonNull::new(blocks.as_mut_ptr().cast::<u8>()) else {
-            return Buffer::default();
-        };
-        // SAFETY: `start` points at `blocks.len() * 64 >= len` initialised bytes on the heap, which the vector
-        // neither moves nor changes any more and which live until the owner handed over here is dropped.
-        unsafe { Buffer::from_custom_allocation(start, len, Arc::new(blocks)) }
+        let Self { blocks, len } = self;
+        buffer(Arc::new(blocks), len)
     }
+
+    /// Shows the bytes as a buffer before they are whole. What keeps the buffer keeps them as they are: they are copied then.
+    pub(crate) fn lent<T>(self, look: impl FnOnce(&Buffer) -> T) -> (Self, T) {
+        let Self { blocks, len } = self;
+        let blocks = Arc::new(blocks);
+        let seen = look(&buffer(Arc::clone(&blocks), len));
+        (Self { blocks: Arc::unwrap_or_clone(blocks), len }, seen)
+    }
+}
+
+fn buffer(blocks: Arc<Vec<Block>>, len: usize) -> Buffer {
+    // SAFETY: the start of `blocks` points at `blocks.len() * 64 >= len` initialised bytes, which live until their owner
+    // handed over here is dropped; until then nobody has the vector alone, which is what changing it takes.
+    unsafe { Buffer::from_custom_allocation(NonNull::from(blocks.as_slice()).cast::<u8>(), len, blocks) }
 }
 
 #[cfg(test)]
@@ -70,6 +79,16 @@ mod tests {
             assert_eq!(buffer.as_ptr() as usize % 64, 0);
             assert_eq!(buffer.as_slice(), (0..len).map(|at| at as u8).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn lent_bytes_come_back_and_change_nothing_that_was_kept() {
+        let (mut bytes, seen) = AlignedBytes::zeroed(70).unwrap().lent(|buffer| buffer[69]);
+        assert_eq!(seen, 0);
+        bytes.as_mut_slice()[69] = 7;
+        let (mut bytes, kept) = bytes.lent(Buffer::clone);
+        bytes.as_mut_slice()[69] = 8;
+        assert_eq!((kept[69], bytes.into_buffer()[69]), (7, 8));
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl ExecutionPlan for KnnBatchExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let (node, work) = (self.clone(), Arc::new(Work::new(&self.search.rows)));
+        let (node, work) = (self.clone(), Arc::new(Work::by_file(&self.search.rows)));
         let (count, threads) = (self.questions.queries.len(), context.session_config().target_partitions());
         let firsts = futures::stream::iter((0..count).step_by(QUERIES_PER_BATCH));
         let rows = firsts.then(move |first| {

@@ -3,7 +3,9 @@
 //! The codes of a unit give each row a lower bound of its distance. A row whose bound is beyond the `k`-th distance
 //! found so far, by any task, cannot be among the nearest; before there are `k`, the `k`-th upper bound of the unit
 //! stands in. What is left is compared exactly, so the answer is that of a search without codes. A search that need not
-//! find all of the nearest looks at the codes of one bit first, whose bounds hold as often as its recall asks.
+//! find all of the nearest goes through the lists of a file instead (see `lists`).
+
+mod lists;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +14,7 @@ use datafusion::arrow::array::BooleanBufferBuilder;
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::error::Result;
 use datafusion::physical_plan::metrics::Count;
-use trilith_engine::index::{Code, CodedQuery, CodedRows, Side, VectorCodes};
+use trilith_engine::index::{CodedQuery, CodedRows, Side};
 use trilith_udfs::kernels::{TopK, within};
 use trilith_udfs::vector::VectorQuery;
 
@@ -26,10 +28,11 @@ const CODE_SHARE: usize = 4;
 pub(super) struct Coded {
     query: CodedQuery,
     k: usize,
-    /// Whether codes of one bit are looked at first.
-    by_signs: bool,
+    /// Whether lists are gone through.
+    by_lists: bool,
     /// The least `k`-th distance of any task, as bits: distances are compared, never added, so it needs no lock.
     bound: AtomicU64,
+    lists_read: Count,
     signs_compared: Count,
     codes_compared: Count,
 }
@@ -50,8 +53,9 @@ impl Coded {
                 None => exact,
             },
             k,
-            by_signs: recall.is_some(),
+            by_lists: recall.is_some(),
             bound: AtomicU64::new(f64::INFINITY.to_bits()),
+            lists_read: counter("lists_read"),
             signs_compared: counter("signs_compared"),
             codes_compared: counter("codes_compared"),
         })
@@ -64,7 +68,7 @@ impl Coded {
         let _ = self.bound.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower);
     }
 
-    /// Those of the selected rows (all when `None`) that may be among the nearest.
+    /// Those of the selected rows of a unit (all when `None`) that may be among the nearest.
     pub(super) fn narrow(
         &self,
         scan: &ScanPlan,
@@ -78,84 +82,42 @@ impl Coded {
         if wanted.max(CODE_SHARE * self.k) * CODE_SHARE < rows.len() || self.k * CODE_SHARE > wanted {
             return Ok(selected);
         }
-        let known = threshold.min(f64::from_bits(self.bound.load(Ordering::Relaxed)));
-        let most = (known < f64::INFINITY).then(|| self.query.key(known));
-        let (count, selected) = (rows.len(), selected.as_ref());
-        let near = match self.by_signs {
-            true => self.by_signs(&codes, rows, selected, most),
-            false => self.by_bytes(&codes, rows, selected, most),
-        };
-        Ok(Some(bitmap(count, &near)))
-    }
-
-    fn by_bytes(
-        &self,
-        codes: &VectorCodes,
-        rows: Range<usize>,
-        selected: Option<&BooleanBuffer>,
-        most: Option<f32>,
-    ) -> Vec<usize> {
         self.codes_compared.add(rows.len());
-        let integers = self.query.compare(codes, rows.clone(), Code::Bytes);
-        let bounds = |side| self.query.bounds(codes, rows.clone(), &integers, Code::Bytes, side);
-        let most = most.unwrap_or_else(|| self.least_of(&bounds(Side::Upper), selected).threshold() as f32);
-        near(&bounds(Side::Lower), most, selected)
+        let query = self.query.beside(&codes);
+        let integers = query.compare(rows.clone());
+        let bounds = |side| query.bounds(rows.clone(), &integers, side);
+        let most = self.known(threshold);
+        let most = most.unwrap_or_else(|| self.least_of(&bounds(Side::Upper), selected.as_ref()));
+        let mut near = within(&bounds(Side::Lower), most);
+        if let Some(selected) = &selected {
+            near.retain(|row| selected.value(*row));
+        }
+        Ok(Some(bitmap(0..rows.len(), &near)))
     }
 
-    fn by_signs(
-        &self,
-        codes: &VectorCodes,
-        rows: Range<usize>,
-        selected: Option<&BooleanBuffer>,
-        most: Option<f32>,
-    ) -> Vec<usize> {
-        self.signs_compared.add(rows.len());
-        let integers = self.query.compare(codes, rows.clone(), Code::Signs);
-        let lower = self.query.bounds(codes, rows.clone(), &integers, Code::Signs, Side::Lower);
-        let of_row = |row: usize, side| self.query.bound(codes, rows.start + row, side);
-        let most = most.unwrap_or_else(|| {
-            // Those that look nearest are looked at more closely: none of the nearest is farther than all of them.
-            let first = self.least_of(&lower, selected).into_sorted();
-            self.codes_compared.add(first.len());
-            let closer = first.iter().map(|near| (near.id as usize, of_row(near.id as usize, Side::Upper)));
-            self.least(closer).threshold() as f32
-        });
-        let mut near = near(&lower, most, selected);
-        self.codes_compared.add(near.len());
-        near.retain(|row| {
-            let bound = of_row(*row, Side::Lower);
-            bound.is_nan() || bound <= most
-        });
-        near
+    /// The key that no row of the nearest is beyond, once there are as many.
+    fn known(&self, threshold: f64) -> Option<f32> {
+        let known = threshold.min(f64::from_bits(self.bound.load(Ordering::Relaxed)));
+        (known < f64::INFINITY).then(|| self.query.key(known))
     }
 
-    /// The `k` least of the keys of selected rows.
-    fn least_of(&self, keys: &[f32], selected: Option<&BooleanBuffer>) -> TopK {
-        let keys = keys.iter().copied().enumerate();
-        self.least(keys.filter(|(row, _)| selected.is_none_or(|selected| selected.value(*row))))
-    }
-
-    /// The `k` least of these keys.
-    fn least(&self, keys: impl Iterator<Item = (usize, f32)>) -> TopK {
+    /// The greatest of the `k` least keys of selected rows.
+    fn least_of(&self, keys: &[f32], selected: Option<&BooleanBuffer>) -> f32 {
         let mut least = TopK::new(self.k);
-        keys.for_each(|(row, key)| least.push(f64::from(key), row as u64));
-        least
+        for (row, key) in keys.iter().enumerate() {
+            if selected.is_none_or(|selected| selected.value(row)) {
+                least.push(f64::from(*key), row as u64);
+            }
+        }
+        least.threshold() as f32
     }
 }
 
-/// The selected rows whose bound is not beyond `most`.
-fn near(bounds: &[f32], most: f32, selected: Option<&BooleanBuffer>) -> Vec<usize> {
-    let mut rows = within(bounds, most);
-    if let Some(selected) = selected {
-        rows.retain(|row| selected.value(*row));
-    }
-    rows
-}
-
-fn bitmap(count: usize, rows: &[usize]) -> BooleanBuffer {
-    let mut bits = BooleanBufferBuilder::new(count);
-    bits.append_n(count, false);
-    rows.iter().for_each(|row| bits.set_bit(*row, true));
+/// Those of `rows`, in ascending order, as bits of a range of rows.
+pub(super) fn bitmap(range: Range<usize>, rows: &[usize]) -> BooleanBuffer {
+    let mut bits = BooleanBufferBuilder::new(range.len());
+    bits.append_n(range.len(), false);
+    rows.iter().for_each(|row| bits.set_bit(*row - range.start, true));
     bits.finish()
 }
 

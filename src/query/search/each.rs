@@ -104,15 +104,9 @@ impl Task {
             let Some(query) = query else { continue };
             let coded = Coded::new(query, *k, *recall, counter);
             let mut nearest = Nearest::new(*k);
-            for numbered in self.work.units() {
-                let (search, work) = (&self.search, &self.work);
-                compared.add(search.search_unit(
-                    Some(query),
-                    coded.as_ref(),
-                    work,
-                    numbered,
-                    &mut nearest,
-                )?);
+            for units in self.work.shares() {
+                let share = (&*self.work, units.clone());
+                compared.add(self.search.search_share(Some(query), coded.as_ref(), share, &mut nearest)?);
                 tokio::task::yield_now().await;
             }
             answers.push((number, nearest.into_near()));

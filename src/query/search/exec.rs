@@ -63,7 +63,11 @@ impl KnnExec {
     }
 
     async fn run(self) -> Result<RecordBatch> {
-        let work = Arc::new(Work::new(&self.search.rows));
+        let work = match self.query.recall() {
+            Some(_) => Work::by_file(&self.search.rows),
+            None => Work::new(&self.search.rows),
+        };
+        let work = Arc::new(work);
         let nearest = nearest_rows(&self.search, &work, &self.query, self.k, &self.metrics).await?;
         self.search.rows.gather(&work, &nearest.into_ids(self.search.placement))
     }
@@ -85,17 +89,18 @@ pub(super) async fn nearest_rows(
     let query = Arc::new((query, coded));
     let task = || {
         let (search, query) = (Arc::clone(search), Arc::clone(&query));
-        search_units(search, query, Arc::clone(work), k, compared.clone())
+        search_all(search, query, Arc::clone(work), k, compared.clone())
     };
     let mut nearest = Nearest::new(k);
-    for found in on_all(search.rows.scan.partitions_len(), task).await? {
+    let tasks = search.rows.scan.partitions_len().min(work.shares().len());
+    for found in on_all(tasks, task).await? {
         nearest.merge(found);
     }
     Ok(nearest)
 }
 
-/// One task: searches units until none is left, letting others run in between.
-async fn search_units(
+/// One task: searches until nothing is left, letting others run in between.
+async fn search_all(
     search: Arc<KnnSearch>,
     query: Arc<(Option<VectorQuery>, Option<Coded>)>,
     work: Arc<Work>,
@@ -103,9 +108,9 @@ async fn search_units(
     compared: Count,
 ) -> Result<Nearest> {
     let mut nearest = Nearest::new(k);
-    while let Some(numbered) = work.take() {
+    while let Some(units) = work.take() {
         let (query, coded) = (query.0.as_ref(), query.1.as_ref());
-        compared.add(search.search_unit(query, coded, &work, numbered, &mut nearest)?);
+        compared.add(search.search_share(query, coded, (&work, units), &mut nearest)?);
         tokio::task::yield_now().await;
     }
     Ok(nearest)

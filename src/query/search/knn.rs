@@ -2,9 +2,11 @@
 //!
 //! Distances are taken straight from the column's buffer, where deleted rows are stepped over and not copied out.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
@@ -13,7 +15,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use trilith_udfs::kernels::Metric;
 use trilith_udfs::vector::{DistanceFunction, VectorQuery};
 
-use super::coded::Coded;
+use super::coded::{Coded, bitmap};
 use super::nearest::{Nearest, Placement};
 use super::rows::{SearchedRows, Work, row_number};
 use crate::query::scan::Unit;
@@ -65,26 +67,64 @@ impl Query {
 }
 
 impl KnnSearch {
-    /// Offers the rows of one unit that may be among the nearest; returns how many were compared.
-    pub(super) fn search_unit(
+    /// Offers the rows of one share of the work that may be among the nearest; returns how many were compared.
+    pub(super) fn search_share(
         &self,
         query: Option<&VectorQuery>,
         coded: Option<&Coded>,
-        work: &Work,
-        (number, unit): (usize, Unit),
+        (work, units): (&Work, Range<usize>),
         nearest: &mut Nearest,
     ) -> Result<usize> {
-        let selected = work.selected(&self.rows, number)?.clone();
-        if selected.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
-            return Ok(0);
-        }
-        let selected = match coded {
+        let near = match coded {
             Some(coded) => {
-                coded.narrow(&self.rows.scan, (unit, self.vector), selected, nearest.threshold())?
+                coded.near_rows(&self.rows, (work, units.clone()), self.vector, nearest.threshold())?
             }
-            None => selected,
+            None => None,
         };
-        if selected.as_ref().is_some_and(|rows| rows.count_set_bits() == 0) {
+        let mut compared = 0;
+        for (number, unit) in work.units().skip(units.start).take(units.len()) {
+            let selected = match &near {
+                Some(near) => Some(self.of_unit(near, unit)),
+                None => self.narrowed(coded, (work, number, unit), nearest.threshold())?,
+            };
+            compared += self.compare(query, (number, unit), selected, nearest)?;
+            coded.inspect(|coded| coded.saw(nearest.threshold()));
+        }
+        Ok(compared)
+    }
+
+    /// Those of a file's rows that a unit holds.
+    fn of_unit(&self, rows: &[usize], unit: Unit) -> BooleanBuffer {
+        let (_, place) = self.rows.scan.place(unit);
+        let place = place.start as usize..place.end as usize;
+        let (first, end) =
+            (rows.partition_point(|row| *row < place.start), rows.partition_point(|row| *row < place.end));
+        bitmap(place, &rows[first..end])
+    }
+
+    /// The rows of a unit to compare; all when `None`.
+    fn narrowed(
+        &self,
+        coded: Option<&Coded>,
+        (work, number, unit): (&Work, usize, Unit),
+        threshold: f64,
+    ) -> Result<Option<BooleanBuffer>> {
+        let selected = work.selected(&self.rows, number)?.clone();
+        match coded.filter(|_| !is_empty(selected.as_ref())) {
+            Some(coded) => coded.narrow(&self.rows.scan, (unit, self.vector), selected, threshold),
+            None => Ok(selected),
+        }
+    }
+
+    /// Offers these rows of a unit, all when `None`; returns how many.
+    fn compare(
+        &self,
+        query: Option<&VectorQuery>,
+        (number, unit): (usize, Unit),
+        selected: Option<BooleanBuffer>,
+        nearest: &mut Nearest,
+    ) -> Result<usize> {
+        if is_empty(selected.as_ref()) {
             return Ok(0);
         }
         let (batch, _) = self.rows.scan.read_unmasked(unit, &[self.vector])?;
@@ -95,9 +135,10 @@ impl KnnSearch {
             (None, Some(selected)) => selected.set_indices().for_each(|row| offer(row, None)),
             (None, None) => (0..batch.num_rows()).for_each(|row| offer(row, None)),
         }
-        if let Some(coded) = coded {
-            coded.saw(nearest.threshold());
-        }
         Ok(selected.map_or(batch.num_rows(), |rows| rows.count_set_bits()))
     }
+}
+
+fn is_empty(selected: Option<&BooleanBuffer>) -> bool {
+    selected.is_some_and(|rows| rows.count_set_bits() == 0)
 }

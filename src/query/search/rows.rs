@@ -3,6 +3,7 @@
 //! Conditions first: their columns are read alone, and a batch without a row that satisfies them is
 //! never asked for what is searched. A row is known by (unit, row in unit); those numbers grow in scan order.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -36,16 +37,42 @@ pub(crate) struct SearchedRows {
 #[derive(Debug)]
 pub(super) struct Work {
     units: Vec<Unit>,
+    /// Runs of units that one task searches at once.
+    shares: Vec<Range<usize>>,
     next: AtomicUsize,
     /// Of each unit, the rows to search; all when `None`.
     selected: Vec<OnceLock<Option<BooleanBuffer>>>,
 }
 
 impl Work {
+    /// Each unit by itself.
     pub(super) fn new(rows: &SearchedRows) -> Self {
         let units: Vec<Unit> = rows.scan.units().collect();
-        let selected = units.iter().map(|_| OnceLock::new()).collect();
-        Self { units, next: AtomicUsize::new(0), selected }
+        Self {
+            shares: (0..units.len()).map(|number| number..number + 1).collect(),
+            next: AtomicUsize::new(0),
+            selected: units.iter().map(|_| OnceLock::new()).collect(),
+            units,
+        }
+    }
+
+    /// All units of a file together.
+    pub(super) fn by_file(rows: &SearchedRows) -> Self {
+        let work = Self::new(rows);
+        let mut shares: Vec<Range<usize>> = vec![];
+        let file = |number: usize| rows.scan.place(work.units[number]).0;
+        for number in 0..work.units.len() {
+            match shares.last_mut() {
+                Some(share) if file(share.start) == file(number) => share.end += 1,
+                _ => shares.push(number..number + 1),
+            }
+        }
+        Self { shares, ..work }
+    }
+
+    /// What is done at once.
+    pub(super) fn shares(&self) -> &[Range<usize>] {
+        &self.shares
     }
 
     /// All units and their numbers.
@@ -62,10 +89,9 @@ impl Work {
         Ok(self.selected[number].get_or_init(|| selected))
     }
 
-    /// The next unit and its number.
-    pub(super) fn take(&self) -> Option<(usize, Unit)> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.units.get(number).map(|unit| (number, *unit))
+    /// What is to be done next.
+    pub(super) fn take(&self) -> Option<Range<usize>> {
+        self.shares.get(self.next.fetch_add(1, Ordering::Relaxed)).cloned()
     }
 }
 

@@ -26,12 +26,24 @@ pub fn sign_block_bytes(padded: usize) -> usize {
     padded / GROUP * PATTERNS
 }
 
-/// Sets the signs of code `slot` of a block: a bit for each component that is not negative.
-pub fn set_signs(block: &mut [u8], slot: usize, values: &[f32]) {
-    let (high, byte) = (slot / PATTERNS, slot % PATTERNS);
+/// Bytes of a code of `padded` components outside of a block.
+#[must_use]
+pub fn sign_patterns_bytes(padded: usize) -> usize {
+    padded / GROUP
+}
+
+/// Writes the signs of each [`GROUP`] of components, in a byte of its own: a bit for each that is not negative.
+pub fn sign_patterns(values: &[f32], out: &mut [u8]) {
     let (groups, _) = values.as_chunks::<GROUP>();
-    for (bytes, group) in block.chunks_exact_mut(PATTERNS).zip(groups) {
-        let signs = (0..GROUP).fold(0, |signs, at| signs | u8::from(group[at] >= 0.0) << at);
+    for (group, out) in groups.iter().zip(out) {
+        *out = (0..GROUP).fold(0, |signs, at| signs | u8::from(group[at] >= 0.0) << at);
+    }
+}
+
+/// Sets code `slot` of a block, which is still zero there.
+pub fn set_signs(block: &mut [u8], slot: usize, patterns: &[u8]) {
+    let (high, byte) = (slot / PATTERNS, slot % PATTERNS);
+    for (bytes, signs) in block.chunks_exact_mut(PATTERNS).zip(patterns) {
         bytes[byte] |= signs << (GROUP * high);
     }
 }
@@ -209,7 +221,9 @@ mod tests {
         let mut blocks = vec![0; codes.div_ceil(SIGN_BLOCK) * sign_block_bytes(padded)];
         for (code, values) in values.iter().enumerate() {
             let block = &mut blocks[code / SIGN_BLOCK * sign_block_bytes(padded)..];
-            set_signs(&mut block[..sign_block_bytes(padded)], code % SIGN_BLOCK, values);
+            let mut patterns = vec![0; sign_patterns_bytes(padded)];
+            sign_patterns(values, &mut patterns);
+            set_signs(&mut block[..sign_block_bytes(padded)], code % SIGN_BLOCK, &patterns);
         }
         (values, blocks)
     }
@@ -246,7 +260,7 @@ mod tests {
         for padded in [2048, 4096] {
             let tables = SignTables::new(&vec![1.0; padded]);
             let mut blocks = vec![0; sign_block_bytes(padded)];
-            (0..SIGN_BLOCK).for_each(|slot| set_signs(&mut blocks, slot, &vec![1.0; padded]));
+            (0..SIGN_BLOCK).for_each(|slot| set_signs(&mut blocks, slot, &vec![15; padded / GROUP]));
             let mut got = vec![0; SIGN_BLOCK];
             tables.look_up(&blocks, &mut got);
             assert!(got.iter().all(|sum| *sum == padded as i32 / 4 * 255), "{got:?}");

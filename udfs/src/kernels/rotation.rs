@@ -104,8 +104,8 @@ fn butterfly(low: &mut [f32], high: &mut [f32], scale: f32) {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-fn next(state: &mut u64) -> u64 {
+/// The next of a sequence of numbers that look random: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+pub(super) fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

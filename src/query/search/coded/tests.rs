@@ -102,7 +102,11 @@ fn check(db: &Database, seed: u64) {
 /// The counters of a search, by name.
 fn counter(db: &Database, name: &str) -> usize {
     let sql = format!("EXPLAIN ANALYZE SELECT id FROM t ORDER BY v <=> '{}' LIMIT 10", query(5));
-    let plan = pretty_format_batches(&db.sql_blocking(&sql).unwrap()).unwrap().to_string();
+    count(&pretty_format_batches(&db.sql_blocking(&sql).unwrap()).unwrap().to_string(), name)
+}
+
+/// What a plan says it counted.
+fn count(plan: &str, name: &str) -> usize {
     let after = plan.split(&format!("{name}=")).nth(1).unwrap_or_else(|| panic!("no {name} in {plan}"));
     let number = after.split([',', ']']).next().unwrap().trim();
     // Counts from a thousand on are shown in thousands.
@@ -184,6 +188,67 @@ fn a_search_finds_the_share_that_it_is_asked_for() {
         let sql = format!("SELECT id FROM vector_search('t', 'v', '{}', recall => {wrong})", query(1));
         let error = db.sql_blocking(&sql).unwrap_err().to_string();
         assert!(error.contains("recall must be a number from 0.5 to 1"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn a_search_through_lists_finds_its_share_under_every_condition_and_churn() {
+    let mut rng = SmallRng::seed_from_u64(6);
+    let db = open(":memory:");
+    let table = db.table("t").unwrap();
+    table.append([rows(&mut rng, 0..20_000)]).unwrap();
+    db.engine().flush().unwrap();
+    let check = |seen: &str| {
+        for metric in ["cosine", "l2", "inner_product"] {
+            for condition in ["true", "kind = 1", "id % 400 = 7", "id BETWEEN 3000 AND 6000", "kind <> 5"] {
+                for asked in [0.8, 0.98] {
+                    let found = recall(&db, metric, condition, asked);
+                    assert!(found >= asked - 0.01, "{seen} {metric} {condition}: {found} of {asked}");
+                }
+            }
+        }
+    };
+    check("sealed");
+    db.sql_blocking("DELETE FROM t WHERE id % 7 = 3").unwrap();
+    table.upsert([rows(&mut rng, (0..20_000).step_by(9))]).unwrap();
+    check("changed");
+    db.engine().compact().unwrap();
+    check("merged");
+}
+
+#[test]
+fn lists_are_read_as_far_as_rows_are_wanted() {
+    let db = open(":memory:");
+    let table = db.table("t").unwrap();
+    table.append([rows(&mut SmallRng::seed_from_u64(7), 0..20_000)]).unwrap();
+    db.engine().flush().unwrap();
+    let search = |k: usize, condition: &str| {
+        let query = query(3);
+        format!(
+            "SELECT _distance, id FROM vector_search('t', 'v', '{query}', {k}, recall => 0.9) WHERE {condition}"
+        )
+    };
+    let plan = |sql: &str| {
+        let rows = db.sql_blocking(&format!("EXPLAIN ANALYZE {sql}")).unwrap();
+        pretty_format_batches(&rows).unwrap().to_string()
+    };
+    // 141 lists: some of them for ten of all rows, none for few rows.
+    assert!(count(&plan(&search(10, "true")), "lists_read") < 60, "{}", plan(&search(10, "true")));
+    assert_eq!(count(&plan(&search(10, "id % 400 = 7")), "lists_read"), 0);
+    assert_eq!(count(&plan(&search(15_000, "true")), "lists_read"), 141);
+    // Rows whose vector is null are none of them; those whose vector is zero have no cosine distance.
+    let with_vector = |range: std::ops::Range<i64>| range.filter(|id| id % 50 != 2).count();
+    for (condition, k) in
+        [("true", 30_000), ("kind = 1", 3000), ("id < 9000", 9000), ("id = 77", 5), ("id < 0", 5)]
+    {
+        let ids = match condition {
+            "true" => with_vector(0..20_000),
+            "kind = 1" => (0..20_000).filter(|id| id % 10 == 1).count(),
+            "id < 9000" => with_vector(0..9000),
+            "id = 77" => 1,
+            _ => 0,
+        };
+        assert_eq!(found(&db, &search(k, condition)).len(), ids, "{condition}");
     }
 }
 

@@ -39,7 +39,7 @@ impl Side {
     pub(super) async fn rows(&self, context: &Arc<TaskContext>) -> Result<Rows> {
         Ok(match self {
             Self::Table(search, projections) => {
-                let work = Arc::new(Work::new(&search.rows));
+                let work = Arc::new(Work::by_file(&search.rows));
                 Rows::Table(Arc::clone(search), projections.clone(), work)
             }
             Self::Plan(plan, vector) => {

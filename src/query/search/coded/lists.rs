@@ -1,0 +1,148 @@
+//! A search through the lists of a file, for a share of the nearest.
+//!
+//! Lists are read the nearest first, as far as the file says a search of this recall must go. In each, codes of one bit rule out
+//! most rows, whose bounds hold as often as the recall asks; those of eight bits, whose bounds always hold, most of the
+//! rest. A condition makes neighbours rarer, so it counts as a search for as many more of them, and where it leaves few
+//! rows, their codes are read at once.
+
+use std::ops::Range;
+
+use datafusion::arrow::array::BooleanBufferBuilder;
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::error::Result;
+use trilith_engine::index::{CodedRows, Comparison, Side, VectorCodes};
+use trilith_udfs::kernels::{TopK, within};
+
+use super::super::rows::{SearchedRows, Work};
+use super::Coded;
+
+/// Of fewer rows than one in this many, lists are not worth their reading.
+const LIST_SHARE: usize = 16;
+
+impl Coded {
+    /// The rows that may be among the nearest, ascending, of the file whose units these are; `None` when it has no codes, or
+    /// none may be missed.
+    pub(in super::super) fn near_rows(
+        &self,
+        rows: &SearchedRows,
+        (work, units): (&Work, Range<usize>),
+        vector: usize,
+        threshold: f64,
+    ) -> Result<Option<Vec<usize>>> {
+        let Some((_, first)) = work.units().nth(units.start).filter(|_| self.by_lists) else {
+            return Ok(None);
+        };
+        let coded = rows.scan.codes(first, vector)?.filter(|coded| self.query.fits(&coded.codes));
+        let Some(CodedRows { codes, .. }) = coded else { return Ok(None) };
+        let selected = selected(rows, (work, units), codes.source().rows as usize)?;
+        let mut near = Near {
+            of: self,
+            query: self.query.beside(&codes),
+            codes: &codes,
+            selected,
+            least: TopK::new(self.k),
+            most: self.known(threshold).unwrap_or(f32::INFINITY),
+            rows: vec![],
+        };
+        near.search();
+        Ok(Some(near.into_rows()))
+    }
+}
+
+/// Which rows of a file of `count` its units let through; all when `None`.
+fn selected(
+    rows: &SearchedRows,
+    (work, units): (&Work, Range<usize>),
+    count: usize,
+) -> Result<Option<BooleanBuffer>> {
+    let mut bits = BooleanBufferBuilder::new(0);
+    let (mut seen, mut all) = (0, true);
+    for (number, unit) in work.units().skip(units.start).take(units.len()) {
+        let (_, place) = rows.scan.place(unit);
+        let (start, end) = (place.start as usize, place.end as usize);
+        let of_unit = work.selected(rows, number)?;
+        all &= of_unit.is_none();
+        seen += end - start;
+        bits.append_n(start - bits.len(), false);
+        match of_unit {
+            Some(of_unit) => bits.append_buffer(of_unit),
+            None => bits.append_n(end - start, true),
+        }
+    }
+    bits.append_n(count - bits.len(), false);
+    Ok((!all || seen < count).then(|| bits.finish()))
+}
+
+/// What is near in one file.
+struct Near<'a> {
+    of: &'a Coded,
+    query: Comparison<'a>,
+    codes: &'a VectorCodes,
+    selected: Option<BooleanBuffer>,
+    /// The least upper bounds, and the greatest of them once there are `k`.
+    least: TopK,
+    most: f32,
+    /// Rows not ruled out yet, with their lower bounds.
+    rows: Vec<(f32, usize)>,
+}
+
+impl Near<'_> {
+    fn search(&mut self) {
+        let count = self.codes.source().rows as usize;
+        let wanted = self.selected.as_ref().map_or(count, BooleanBuffer::count_set_bits);
+        if wanted < count / LIST_SHARE
+            && let Some(selected) = self.selected.take()
+        {
+            return selected.set_indices().for_each(|row| self.look(row));
+        }
+        let reach = self.query.reach(self.of.k.saturating_mul(count) / wanted.max(1));
+        for near in self.query.lists() {
+            if near.gap > reach && self.most < f32::INFINITY {
+                break;
+            }
+            self.read(self.codes.list(near.list));
+        }
+        for position in self.codes.uncoded() {
+            self.look(self.codes.row(position));
+        }
+    }
+
+    /// Looks at the rows of a list that their signs do not rule out.
+    fn read(&mut self, positions: Range<usize>) {
+        self.of.lists_read.add(1);
+        self.of.signs_compared.add(positions.len());
+        let bounds = self.query.bounds_by_signs(positions.clone(), Side::Lower);
+        for at in within(&bounds, self.most) {
+            // What was found in this list may rule it out by now.
+            if !is_beyond(bounds[at], self.most) {
+                self.look(self.codes.row(positions.start + at));
+            }
+        }
+    }
+
+    fn look(&mut self, row: usize) {
+        if self.selected.as_ref().is_some_and(|selected| !selected.value(row)) {
+            return;
+        }
+        self.of.codes_compared.add(1);
+        let (lower, upper) = self.query.bounds_of_row(row);
+        if is_beyond(lower, self.most) {
+            return;
+        }
+        self.rows.push((lower, row));
+        self.least.push(f64::from(upper), row as u64);
+        self.most = self.most.min(self.least.threshold() as f32);
+    }
+
+    fn into_rows(self) -> Vec<usize> {
+        let near = self.rows.into_iter().filter(|(lower, _)| !is_beyond(*lower, self.most));
+        let mut rows: Vec<usize> = near.map(|(_, row)| row).collect();
+        rows.sort_unstable();
+        rows
+    }
+}
+
+/// A bound that is no number is beyond nothing.
+fn is_beyond(bound: f32, most: f32) -> bool {
+    bound > most
+}

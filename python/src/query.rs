@@ -17,7 +17,7 @@ use crate::exported::{export_stream, exported_schema};
 use crate::preview::{Preview, preview};
 use crate::progress::Progress;
 use crate::running::{Running, labelled};
-use crate::wait::{wait, wait_and};
+use crate::wait::{begin_and, wait, wait_and};
 
 /// A query that has been planned and not yet run.
 #[pyclass(frozen, module = "trilith._native")]
@@ -66,7 +66,11 @@ impl Query {
             let batches = answer.collect().await.map_err(from_database)?;
             batches.into_iter().map(|batch| labelled(batch, &target)).collect::<PyResult<Vec<_>>>()
         };
-        let batches = wait_and(py, &self.database, work, |py| progress.waited(py))?;
+        let waited = |py: Python<'_>| progress.waited(py);
+        let batches = match self.answer.is_found() {
+            true => begin_and(py, &self.database, work, waited)?,
+            false => wait_and(py, &self.database, work, waited)?,
+        };
         let result = ArrowBatches { schema, batches };
         progress.advance(py, result.num_rows() as u64)?;
         progress.finish(py)?;

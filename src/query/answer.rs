@@ -79,6 +79,12 @@ impl Answer {
         Arc::clone(&self.schema)
     }
 
+    /// True for rows that a table gives as they are, without conditions: such an answer takes no planner and little stack.
+    #[must_use]
+    pub fn is_found(&self) -> bool {
+        matches!(&self.plan, Plan::Table(rows, _) if rows.filters.is_empty())
+    }
+
     /// Starts to compute the rows. Belongs on the runtime of the database ([`crate::Database::runtime`]).
     ///
     /// # Errors

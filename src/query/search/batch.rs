@@ -65,7 +65,7 @@ impl KnnBatchExec {
     fn gather(&self, work: &Work, found: &[(usize, Vec<Neighbor>)]) -> Result<RecordBatch> {
         let all = || found.iter().flat_map(|(query, near)| near.iter().map(move |near| (*query, near)));
         let ids: Vec<u64> = all().map(|(_, near)| near.id).collect();
-        let rows = self.search.rows.gather(work, &ids)?;
+        let rows = self.search.rows.gather(work, &ids, &self.search.rows.all_columns())?;
         let queries: ArrayRef = Arc::new(Int64Array::from_iter_values(all().map(|(query, _)| query as i64)));
         let distances: ArrayRef =
             Arc::new(Float64Array::from_iter_values(all().map(|(_, near)| near.distance)));

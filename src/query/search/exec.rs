@@ -1,13 +1,14 @@
 //! `KnnExec`: the plan node of an exact nearest-neighbour search.
 //!
 //! A leaf: it reads the table itself, on as many tasks as the scan had partitions, and gives one
-//! partition of at most `k` rows, nearest first, with the columns of the scan it took the place of.
-//! Distances are not among them: the projection above computes them again, for `k` rows.
+//! partition of at most `k` rows, nearest first. In the place of a scan and a sort it has the columns of the scan, and
+//! the projection above computes distances again, for `k` rows; asked for by name it gives what is wanted, distances included.
 
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -38,26 +39,53 @@ pub(super) struct KnnExec {
     search: Arc<KnnSearch>,
     query: Arc<Query>,
     k: usize,
+    shown: Option<Arc<Shown>>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
 }
 
+/// What a search by name gives.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Names and types.
+    pub schema: SchemaRef,
+    /// Of each, the column of the scan; the distance when `None`.
+    pub columns: Vec<Option<usize>>,
+}
+
 impl KnnExec {
     /// A search for the `k` first rows in the order `sort`, over the columns of the scan.
-    pub(super) fn new(search: KnnSearch, query: Query, k: usize, sort: PhysicalSortExpr) -> Self {
+    pub(super) fn sorted(search: KnnSearch, query: Query, k: usize, sort: PhysicalSortExpr) -> Self {
+        let order = EquivalenceProperties::new_with_orderings(search.rows.scan.schema(), [[sort]]);
+        Self::new(search, query, k, None, order)
+    }
+
+    /// A search for the `k` nearest rows. It names no order: its literal is long, and the planner would look at it often.
+    pub(super) fn shown(search: KnnSearch, query: Query, k: usize, shown: Shown) -> Self {
+        let order = EquivalenceProperties::new(Arc::clone(&shown.schema));
+        Self::new(search, query, k, Some(Arc::new(shown)), order)
+    }
+
+    fn new(
+        search: KnnSearch,
+        query: Query,
+        k: usize,
+        shown: Option<Arc<Shown>>,
+        order: EquivalenceProperties,
+    ) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new_with_orderings(search.rows.scan.schema(), [[sort]]),
+            order,
             Partitioning::UnknownPartitioning(1),
             EmissionType::Final,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        let metrics = ExecutionPlanMetricsSet::new();
         Self {
             search: Arc::new(search),
             query: Arc::new(query),
             k,
-            metrics,
+            shown,
+            metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         }
     }
@@ -69,7 +97,21 @@ impl KnnExec {
         };
         let work = Arc::new(work);
         let nearest = nearest_rows(&self.search, &work, &self.query, self.k, &self.metrics).await?;
-        self.search.rows.gather(&work, &nearest.into_ids(self.search.placement))
+        let found = nearest.into_rows(self.search.placement);
+        let ids: Vec<u64> = found.iter().map(|(id, _)| *id).collect();
+        let rows = &self.search.rows;
+        let Some(shown) = &self.shown else { return rows.gather(&work, &ids, &rows.all_columns()) };
+        let stored: Vec<usize> = shown.columns.iter().flatten().copied().collect();
+        let mut stored = rows.gather(&work, &ids, &stored)?.columns().to_vec().into_iter();
+        let distances: ArrayRef =
+            Arc::new(found.iter().map(|(_, distance)| *distance).collect::<Float64Array>());
+        let column = |of: &Option<usize>| match of {
+            Some(_) => stored.next(),
+            None => Some(Arc::clone(&distances)),
+        };
+        let columns = shown.columns.iter().filter_map(column).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
+        Ok(RecordBatch::try_new_with_options(self.schema(), columns, &options)?)
     }
 }
 
@@ -111,7 +153,9 @@ async fn search_all(
     while let Some(units) = work.take() {
         let (query, coded) = (query.0.as_ref(), query.1.as_ref());
         compared.add(search.search_share(query, coded, (&work, units), &mut nearest)?);
-        tokio::task::yield_now().await;
+        if work.is_left() {
+            tokio::task::yield_now().await;
+        }
     }
     Ok(nearest)
 }

@@ -9,32 +9,30 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{Column, DFSchema, plan_err};
+use datafusion::common::{Column, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableProviderFilterPushDown, TableType, lit,
 };
 use datafusion::physical_expr::expressions::{Literal, col as physical_column};
-use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::Metric;
-use trilith_udfs::vector::{self, DistanceFunction};
+use trilith_udfs::vector::{self, DistanceFunction, is_vector};
 
 use super::arguments::Arguments;
 use super::call::Call;
 use super::diverse::Diverse;
+use super::exec::{KnnExec, Shown};
+use super::knn::{KnnSearch, Query};
 use super::many::{FoundMany, vectors};
-use super::recognise::recognise;
-use super::tables::{Tables, needed_columns, pushed_down};
+use super::nearest::{Nulls, Placement};
+use super::tables::{Tables, needed_columns, pushed_down, searched_rows};
 use crate::query::table::TrilithTable;
 
 /// Name of the column with the distance.
@@ -83,6 +81,7 @@ struct Found {
     column: String,
     query: ScalarValue,
     function: Arc<ScalarUDF>,
+    metric: Metric,
     k: usize,
     schema: SchemaRef,
 }
@@ -95,7 +94,8 @@ impl Found {
         let nullable = distance(&function, (&column, &query), &schema, Arc::default())?.nullable(&schema)?;
         let mut fields = schema.fields().to_vec();
         fields.push(Arc::new(Field::new(DISTANCE, DataType::Float64, nullable)));
-        Ok(Self { table, column, query, function, k: arguments.k, schema: Arc::new(Schema::new(fields)) })
+        let (metric, k) = (arguments.metric, arguments.k);
+        Ok(Self { table, column, query, function, metric, k, schema: Arc::new(Schema::new(fields)) })
     }
 
     /// The query that this is, with conditions on the table's columns.
@@ -132,35 +132,30 @@ impl Found {
         if self.table.downcast_ref::<TrilithTable>().is_none() {
             return Ok(None);
         }
-        let columns = needed_columns(&self.table.schema(), projection, filters, &[&self.column])?;
-        let scan = self.table.scan(state, Some(&columns), filters, None).await?;
-        let schema = DFSchema::try_from(scan.schema())?;
-        let predicate = filters.iter().cloned().fold(column(&self.column).is_not_null(), Expr::and);
-        let predicate = state.create_physical_expr(predicate, &schema)?;
-        let config = Arc::clone(state.config().options());
-        let distance = distance(&self.function, (&self.column, &self.query), schema.as_arrow(), config)?;
-        let key = PhysicalSortExpr::new(Arc::clone(&distance), SortOptions::new(false, false));
-        let filtered = Arc::new(FilterExec::try_new(predicate, Arc::clone(&scan))?);
-        let sort = SortExec::new([key].into(), filtered).with_fetch(Some(self.k));
-        let Some(search) = recognise(&sort)? else { return Ok(None) };
-        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
-        let shown = projection.unwrap_or(&all).iter().map(|at| self.shown(*at, &distance, &search));
-        let shown = shown.collect::<Result<Vec<_>>>()?;
-        Ok(Some(Arc::new(ProjectionExec::try_new(shown, search)?)))
-    }
-
-    /// An output column of the search, and its name.
-    fn shown(
-        &self,
-        at: usize,
-        distance: &Arc<dyn PhysicalExpr>,
-        search: &Arc<dyn ExecutionPlan>,
-    ) -> Result<(Arc<dyn PhysicalExpr>, String)> {
-        let name = self.schema.field(at).name();
-        if at == self.schema.fields().len() - 1 {
-            return Ok((Arc::clone(distance), name.clone()));
+        if !is_vector(self.table.schema().field_with_name(&self.column)?.data_type())
+            || filters.iter().any(Expr::is_volatile)
+        {
+            return Ok(None);
         }
-        Ok((physical_column(name, &search.schema())?, name.clone()))
+        let columns = needed_columns(&self.table.schema(), projection, filters, &[&self.column])?;
+        let rows = searched_rows(state, &*self.table, &columns, filters).await?;
+        let read = rows.scan.schema();
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let wanted = projection.unwrap_or(&all);
+        // The distance has a name that no column of the table has.
+        let stored = |at: &usize| read.index_of(self.schema.field(*at).name()).ok();
+        let shown = Shown {
+            columns: wanted.iter().map(stored).collect(),
+            schema: Arc::new(self.schema.project(wanted)?),
+        };
+        let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
+        let search = KnnSearch { vector: read.index_of(&self.column)?, rows, placement };
+        let query = Query {
+            function: ScalarUDF::clone(&self.function),
+            metric: self.metric,
+            vector: Arc::new(Literal::new(self.query.clone())),
+        };
+        Ok(Some(Arc::new(KnnExec::shown(search, query, self.k, shown))))
     }
 }
 

@@ -71,20 +71,22 @@ impl Nearest {
         self.near.into_sorted()
     }
 
-    /// The `k` first rows, in order.
-    pub(super) fn into_ids(self, placement: Placement) -> Vec<u64> {
-        let near = self.near.into_sorted().into_iter().map(|neighbor| neighbor.id);
-        let numbers: Vec<u64> = match placement.nan_first {
-            true => self.nan.into_iter().chain(near).collect(),
-            false => near.chain(self.nan).collect(),
+    /// The `k` first rows, in order, and their distances.
+    pub(super) fn into_rows(self, placement: Placement) -> Vec<(u64, Option<f64>)> {
+        let near = self.near.into_sorted().into_iter().map(|near| (near.id, Some(near.distance)));
+        let nan = self.nan.into_iter().map(|id| (id, Some(f64::NAN)));
+        let null = self.null.into_iter().map(|id| (id, None));
+        let numbers: Vec<_> = match placement.nan_first {
+            true => nan.chain(near).collect(),
+            false => near.chain(nan).collect(),
         };
-        let mut ids = match placement.nulls {
-            Nulls::First => [self.null, numbers].concat(),
-            Nulls::Last => [numbers, self.null].concat(),
+        let mut rows: Vec<_> = match placement.nulls {
+            Nulls::First => null.chain(numbers).collect(),
+            Nulls::Last => numbers.into_iter().chain(null).collect(),
             Nulls::Excluded => numbers,
         };
-        ids.truncate(self.k);
-        ids
+        rows.truncate(self.k);
+        rows
     }
 }
 
@@ -99,7 +101,7 @@ mod tests {
             part.push(id, *distance);
         }
         right.merge(left);
-        right.into_ids(placement)
+        right.into_rows(placement).into_iter().map(|(id, _)| id).collect()
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl RankedExec {
     async fn run(self) -> Result<RecordBatch> {
         let work = Arc::new(Work::new(&self.rows));
         let (ids, added) = self.ranking.best(&self.rows, &work, self.k, &self.metrics).await?;
-        let rows = self.rows.gather(&work, &ids)?;
+        let rows = self.rows.gather(&work, &ids, &self.rows.all_columns())?;
         Ok(RecordBatch::try_new(self.schema(), [rows.columns(), &added].concat())?)
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn recognise(sort: &SortExec) -> Result<Option<Arc<dyn ExecutionPlan>
     };
     let placement = Placement { nulls, nan_first: key.options.descending };
     let search = KnnSearch { rows: SearchedRows { scan: source.scan, filter }, vector, placement };
-    let mut plan: Arc<dyn ExecutionPlan> = Arc::new(KnnExec::new(search, query, k, source.key));
+    let mut plan: Arc<dyn ExecutionPlan> = Arc::new(KnnExec::sorted(search, query, k, source.key));
     for projection in source.projections.into_iter().rev() {
         plan = Arc::new(ProjectionExec::try_new(projection.iter().cloned().collect::<Vec<_>>(), plan)?);
     }

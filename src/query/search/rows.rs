@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::interleave_record_batch;
 use datafusion::error::Result;
@@ -89,6 +89,11 @@ impl Work {
         Ok(self.selected[number].get_or_init(|| selected))
     }
 
+    /// Whether anything is left to do.
+    pub(super) fn is_left(&self) -> bool {
+        self.next.load(Ordering::Relaxed) < self.shares.len()
+    }
+
     /// What is to be done next.
     pub(super) fn take(&self) -> Option<Range<usize>> {
         self.shares.get(self.next.fetch_add(1, Ordering::Relaxed)).cloned()
@@ -121,18 +126,25 @@ impl SearchedRows {
         }))
     }
 
-    /// All columns of the rows of these numbers, in their order.
-    pub(super) fn gather(&self, work: &Work, rows: &[u64]) -> Result<RecordBatch> {
+    /// All columns of the scan.
+    pub(super) fn all_columns(&self) -> Vec<usize> {
+        (0..self.scan.schema().fields().len()).collect()
+    }
+
+    /// These columns of the rows of these numbers, in their order.
+    pub(super) fn gather(&self, work: &Work, rows: &[u64], columns: &[usize]) -> Result<RecordBatch> {
         let mut numbers: Vec<usize> = rows.iter().map(|id| (id >> ROW_BITS) as usize).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        if numbers.is_empty() {
-            return Ok(RecordBatch::new_empty(self.scan.schema()));
+        if numbers.is_empty() || columns.is_empty() {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+            let empty = RecordBatch::new_empty(self.scan.schema()).project(columns)?;
+            let (schema, columns, _) = empty.into_parts();
+            return Ok(RecordBatch::try_new_with_options(schema, columns, &options)?);
         }
-        let all: Vec<usize> = (0..self.scan.schema().fields().len()).collect();
         let batches = numbers
             .iter()
-            .map(|number| Ok(self.scan.read_unmasked(work.units[*number], &all)?.0))
+            .map(|number| Ok(self.scan.read_unmasked(work.units[*number], columns)?.0))
             .collect::<Result<Vec<_>>>()?;
         let place = |id: &u64| {
             let batch = numbers.partition_point(|number| *number < (id >> ROW_BITS) as usize);

@@ -7,6 +7,7 @@
 //! A block of 32 codes holds, for each group of four components, 16 bytes: byte `j` has the signs of code `j` in its
 //! low half and those of code `j + 16` in its high half.
 
+use super::dispatch::widened;
 #[cfg(target_arch = "x86_64")]
 use super::{InstructionSet, instruction_set};
 #[cfg(target_arch = "x86_64")]
@@ -66,14 +67,9 @@ impl SignTables {
         let spans = groups.iter().map(|group| group.iter().map(|value| value.abs()).sum::<f32>());
         let widest = spans.clone().fold(0.0, f32::max);
         let step = (2.0 * widest / 255.0).max(f32::MIN_POSITIVE);
-        let least = -spans.clone().sum::<f32>();
-        let entry = |group: &[f32; GROUP], span: f32, signs: usize| {
-            let sum: f32 =
-                (0..GROUP).map(|at| if signs >> at & 1 == 1 { group[at] } else { -group[at] }).sum();
-            ((sum + span) / step).round() as u8
-        };
-        let table = |(group, span)| (0..PATTERNS).map(move |signs| entry(group, span, signs));
-        Self { tables: groups.iter().zip(spans).flat_map(table).collect(), step, least }
+        let mut tables = vec![0; groups.len() * PATTERNS];
+        write_tables(groups, step, &mut tables);
+        Self { tables, step, least: -spans.sum::<f32>() }
     }
 
     /// What one unit of an integer stands for, and what zero does.
@@ -89,6 +85,26 @@ impl SignTables {
         for (block, out) in blocks.chunks_exact(self.tables.len().max(1)).zip(out) {
             for (tables, bytes) in self.tables.chunks(RUN * PATTERNS).zip(block.chunks(RUN * PATTERNS)) {
                 look_up_run(tables, bytes, out);
+            }
+        }
+    }
+}
+
+widened! {
+    /// Of each group, the sums that its signs can make, above the least, rounded to steps.
+    fn write_tables(groups: &[[f32; GROUP]], step: f32, tables: &mut [u8]) {
+        let inverse = step.recip();
+        let (tables, _) = tables.as_chunks_mut::<PATTERNS>();
+        for (group, table) in groups.iter().zip(tables) {
+            // Of each component, what either sign adds to the least sum.
+            let parts = group.map(|value| [(-2.0 * value).max(0.0), (2.0 * value).max(0.0)]);
+            let pairs = [0, 2].map(|at| [0, 1, 2, 3].map(|signs| parts[at][signs & 1] + parts[at + 1][signs >> 1]));
+            let mut sums = [0.0_f32; PATTERNS];
+            for (signs, sum) in sums.iter_mut().enumerate() {
+                *sum = pairs[0][signs & 3] + pairs[1][signs >> 2];
+            }
+            for (entry, sum) in table.iter_mut().zip(&sums) {
+                *entry = (sum * inverse + 0.5) as u8;
             }
         }
     }

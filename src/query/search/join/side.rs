@@ -80,7 +80,7 @@ impl Rows {
                 Ok(take_record_batch(batch, &UInt64Array::from_iter_values(ids.iter().copied()))?)
             }
             Self::Table(search, projections, work) => {
-                let rows = search.rows.gather(work, ids)?;
+                let rows = search.rows.gather(work, ids, &search.rows.all_columns())?;
                 projections.iter().rev().try_fold(rows, |rows, projection| projected(&rows, projection))
             }
         }

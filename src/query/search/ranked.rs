@@ -164,6 +164,8 @@ impl RankedExec {
     }
 
     async fn run(self) -> Result<RecordBatch> {
+        // Where an index is not there yet, making it takes long, and a caller that began on its own thread could not give up.
+        tokio::task::yield_now().await;
         let work = Arc::new(Work::new(&self.rows));
         let (ids, added) = self.ranking.best(&self.rows, &work, self.k, &self.metrics).await?;
         let rows = self.rows.gather(&work, &ids, &self.rows.all_columns())?;

@@ -1,8 +1,10 @@
 //! A vector compared with codes: bounds of its distances.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::datatypes::ArrowNativeType;
+use parking_lot::Mutex;
 pub use trilith_udfs::kernels::Side;
 use trilith_udfs::kernels::{
     CodeBounds, Metric, Rotation, SIGN_BLOCK, SignTables, dot, dot_codes, quantize_query, sign_block_bytes,
@@ -43,7 +45,7 @@ impl CodedQuery {
         if !coded || !(1e-15..1e15).contains(&norm) {
             return None;
         }
-        let rotation = Rotation::new(query.len());
+        let rotation = rotation(query.len());
         let mut rotated = vec![0.0; rotation.padded()];
         rotation.rotate(query, norm.recip(), &mut rotated);
         let mut codes = vec![0; rotation.padded()];
@@ -195,6 +197,16 @@ impl<'a> Comparison<'a> {
             unit: metric == Metric::Cosine,
             squared: metric == Metric::L2,
         }
+    }
+}
+
+/// The rotation of queries of one length: making it takes as long as using it.
+fn rotation(dims: usize) -> Arc<Rotation> {
+    static LATEST: Mutex<Option<Arc<Rotation>>> = Mutex::new(None);
+    let mut latest = LATEST.lock();
+    match latest.as_ref().filter(|known| known.dims() == dims) {
+        Some(known) => Arc::clone(known),
+        None => Arc::clone(latest.insert(Arc::new(Rotation::new(dims)))),
     }
 }
 

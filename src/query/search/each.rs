@@ -92,7 +92,7 @@ struct Task {
 }
 
 impl Task {
-    /// Answers queries until none is left, letting others run in between.
+    /// Answers queries until none is left, letting others run now and then: a query may be done sooner than a thread changes.
     async fn answer(self, end: usize) -> Result<Found> {
         let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
         let compared = counter("rows_compared");
@@ -107,7 +107,7 @@ impl Task {
             for units in self.work.shares() {
                 let share = (&*self.work, units.clone());
                 compared.add(self.search.search_share(Some(query), coded.as_ref(), share, &mut nearest)?);
-                tokio::task::yield_now().await;
+                tokio::task::coop::consume_budget().await;
             }
             answers.push((number, nearest.into_near()));
         }

@@ -31,14 +31,21 @@ pub fn quantize_query(values: &[f32], codes: &mut [i16]) -> (f32, f32) {
         codes.fill(0);
         return (0.0, length(values));
     }
-    let mut rest = 0.0;
-    for (value, code) in values.iter().zip(codes) {
-        let rounded = (value / step).round_ties_even();
-        *code = rounded as i16;
-        let off = f64::from(*value) - f64::from(rounded) * f64::from(step);
-        rest += off * off;
+    (step, round_query(values, step, codes).sqrt() as f32)
+}
+
+widened! {
+    /// Squared length of what is rounded off.
+    fn round_query(values: &[f32], step: f32, codes: &mut [i16]) -> f64 {
+        let mut rest = 0.0;
+        for (value, code) in values.iter().zip(codes) {
+            let rounded = (value / step).round_ties_even();
+            *code = rounded as i16;
+            let off = f64::from(*value) - f64::from(rounded) * f64::from(step);
+            rest += off * off;
+        }
+        rest
     }
-    (step, rest.sqrt() as f32)
 }
 
 widened! {

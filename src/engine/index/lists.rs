@@ -96,7 +96,8 @@ impl Comparison<'_> {
     pub fn reach(&self, rank: usize) -> f32 {
         let of_metric = METRICS.iter().position(|known| *known == self.query.metric);
         let of_rank = RANKS.iter().position(|known| rank <= *known);
-        let of_share = (0..SHARES).find(|at| share(*at) <= self.query.missed);
+        // What codes of one bit miss is the other half.
+        let of_share = (0..SHARES).find(|at| share(*at) <= self.query.missed / 2.0);
         match (of_metric, of_rank, of_share) {
             (Some(metric), Some(rank), Some(share)) => {
                 self.codes.lists.reach[(metric * RANKS.len() + rank) * SHARES + share]

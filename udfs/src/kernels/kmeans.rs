@@ -7,7 +7,9 @@ use super::dispatch::widened;
 use super::rotation::next;
 
 /// Centroids that lie side by side.
-const WIDTH: usize = 32;
+const WIDTH: usize = 16;
+/// Points that are compared with them at once.
+const POINTS: usize = 4;
 
 /// Centroids of points of one length.
 #[derive(Debug, Clone)]
@@ -87,56 +89,52 @@ impl Centroids {
 
 widened! {
     fn nearest_of(centroids: &Centroids, points: &[f32], out: &mut [u32]) {
-        const PAIR: usize = 2;
         let dims = centroids.dims;
-        let pairs = points.chunks_exact(PAIR * dims).zip(out.chunks_exact_mut(PAIR));
-        for (points, out) in pairs {
-            let (first, second) = points.split_at(dims);
-            nearest_of_each::<PAIR>(centroids, [first, second], out);
-        }
-        let done = out.len().min(points.len() / dims) / PAIR * PAIR;
-        let rest = points[done * dims..].chunks_exact(dims).zip(&mut out[done..]);
-        for (point, out) in rest {
-            nearest_of_each::<1>(centroids, [point], std::slice::from_mut(out));
+        // Component by component too, so that the loops know all lengths.
+        let mut packed = vec![[0.0; POINTS]; dims];
+        for (points, out) in points.chunks(POINTS * dims).zip(out.chunks_mut(POINTS)) {
+            for (slot, point) in points.chunks_exact(dims).enumerate() {
+                packed.iter_mut().zip(point).for_each(|(values, value)| values[slot] = *value);
+            }
+            let mut nearest = [(f32::NEG_INFINITY, 0); POINTS];
+            let blocks = centroids.blocks.chunks_exact(dims).zip(&centroids.halves);
+            for (block, (components, halves)) in blocks.enumerate() {
+                let products = products(components, &packed);
+                for (nearest, products) in nearest.iter_mut().zip(&products) {
+                    nearest_in(products, halves, block, nearest);
+                }
+            }
+            out.iter_mut().zip(&nearest).for_each(|(out, (_, at))| *out = *at);
         }
     }
 }
 
-/// The greatest of inner product less half a square is the least distance.
+/// Inner products of points with the centroids of a block.
 #[inline(always)]
-fn nearest_of_each<const N: usize>(centroids: &Centroids, points: [&[f32]; N], out: &mut [u32]) {
-    let mut best = [[f32::NEG_INFINITY; WIDTH]; N];
-    let mut block_of = [[0_u32; WIDTH]; N];
-    for (block, (components, halves)) in
-        centroids.blocks.chunks_exact(centroids.dims).zip(&centroids.halves).enumerate()
-    {
-        let mut sums = [[0.0_f32; WIDTH]; N];
-        for (at, lanes) in components.iter().enumerate() {
-            for (sums, point) in sums.iter_mut().zip(&points) {
-                let value = point[at];
-                for lane in 0..WIDTH {
-                    sums[lane] += value * lanes[lane];
-                }
-            }
-        }
-        for ((best, block_of), sums) in best.iter_mut().zip(&mut block_of).zip(&sums) {
+fn products(components: &[[f32; WIDTH]], points: &[[f32; POINTS]]) -> [[f32; WIDTH]; POINTS] {
+    let mut sums = [[0.0_f32; WIDTH]; POINTS];
+    for (lanes, values) in components.iter().zip(points) {
+        for point in 0..POINTS {
             for lane in 0..WIDTH {
-                let near = sums[lane] - halves[lane];
-                let nearer = near > best[lane];
-                best[lane] = if nearer { near } else { best[lane] };
-                block_of[lane] = if nearer { block as u32 } else { block_of[lane] };
+                sums[point][lane] += values[point] * lanes[lane];
             }
         }
     }
-    for ((best, block_of), out) in best.iter().zip(&block_of).zip(out) {
-        let mut winner = (f32::NEG_INFINITY, 0);
-        for (lane, (near, block)) in best.iter().zip(block_of).enumerate() {
-            let at = block * WIDTH as u32 + lane as u32;
-            if *near > winner.0 || (*near == winner.0 && at < winner.1) {
-                winner = (*near, at);
-            }
-        }
-        *out = winner.1;
+    sums
+}
+
+/// The greatest of inner product less half a square is the least distance.
+#[inline(always)]
+fn nearest_in(products: &[f32; WIDTH], halves: &[f32; WIDTH], block: usize, nearest: &mut (f32, u32)) {
+    let mut near = [0.0; WIDTH];
+    for lane in 0..WIDTH {
+        near[lane] = products[lane] - halves[lane];
+    }
+    let best = near.iter().fold(f32::NEG_INFINITY, |best, near| if *near > best { *near } else { best });
+    if best > nearest.0
+        && let Some(lane) = near.iter().position(|near| *near == best)
+    {
+        *nearest = (best, (block * WIDTH + lane) as u32);
     }
 }
 

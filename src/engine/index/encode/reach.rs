@@ -1,6 +1,6 @@
 //! How far searches must go into the lists, measured with rows of the file as queries.
 
-use trilith_udfs::kernels::{Metric, Side};
+use trilith_udfs::kernels::{Metric, Side, within};
 
 use super::super::codes::VectorCodes;
 use super::super::lists::{METRICS, RANKS, REACHES, SHARES, share};
@@ -8,7 +8,7 @@ use super::super::query::{CodedQuery, Comparison};
 use super::vectors::Vectors;
 
 /// Rows that stand for queries.
-const QUERIES: usize = 64;
+const QUERIES: usize = 128;
 /// Norms that differ by no more order rows alike by every metric.
 const SAME_NORM: f32 = 1.001;
 
@@ -54,15 +54,14 @@ fn nearest(query: &Comparison<'_>, own: usize) -> Vec<usize> {
     let codes = query.codes;
     let coded = 0..codes.uncoded().start;
     let keys = query.bounds_by_signs(coded, Side::Lower);
-    let mut positions: Vec<(f32, usize)> = keys.into_iter().zip(0..).collect();
-    let wanted = RANKS[RANKS.len() - 1] + 1;
-    if wanted < positions.len() {
-        positions.select_nth_unstable_by(wanted, |a, b| a.0.total_cmp(&b.0));
-        positions.truncate(wanted);
-    }
-    for (key, position) in &mut positions {
-        *key = query.bounds_of_row(codes.row(*position)).0;
-    }
+    let wanted = RANKS[RANKS.len() - 1].min(keys.len().saturating_sub(1));
+    let most = match keys.clone().as_mut_slice() {
+        [] => return vec![],
+        keys => *keys.select_nth_unstable_by(wanted, f32::total_cmp).1,
+    };
+    let key = |position| query.bounds_of_row(codes.row(position)).0;
+    let mut positions: Vec<(f32, usize)> =
+        within(&keys, most).into_iter().map(|position| (key(position), position)).collect();
     positions.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     positions
         .into_iter()

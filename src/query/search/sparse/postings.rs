@@ -39,7 +39,8 @@ pub(super) struct Postings {
 }
 
 impl Postings {
-    /// For each row no less than its score, 0 for one that shares no index; `None` when nothing is known of them.
+    /// For each row its score with the sign turned, or less: a lower bound of its key, by which the best come first. 0 for
+    /// a row that shares no index; `None` when nothing is known of them.
     pub(super) fn bounds(&self, query: &SparseQuery) -> Option<Vec<f32>> {
         if self.has_negative || query.weights().iter().any(|(_, weight)| *weight < 0.0) {
             return None;
@@ -49,8 +50,8 @@ impl Postings {
             let Ok(term) = self.terms.binary_search(index) else { continue };
             let (entries, step) = (self.entries(term), self.steps[term] * weight * SLACK);
             for (row, value) in self.places[entries.clone()].iter().zip(&self.values[entries]) {
-                // A row that has the index at all has a bound above 0.
-                bounds[*row as usize] += step * f32::from(*value) + f32::MIN_POSITIVE;
+                // A row that has the index at all has a bound below 0.
+                bounds[*row as usize] -= step * f32::from(*value) + f32::MIN_POSITIVE;
             }
         }
         Some(bounds)

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::error::Result;
-use trilith_udfs::kernels::{SparseQuery, TopK};
+use trilith_udfs::kernels::{SparseQuery, TopK, within};
 use trilith_udfs::sparse::SparseRows;
 
 use super::postings::{Bounding, Postings};
@@ -17,8 +17,14 @@ use crate::query::scan::Unit;
 use crate::query::search::rows::{SearchedRows, Work, row_number};
 use crate::query::types::is_sparse;
 
+/// About so many rows are compared before others are looked for.
+const FIRST: usize = 256;
 /// Rows are put in order so many at a time: most are never needed.
 const SORTED_AT_ONCE: usize = 256;
+/// The bound of a row that shares an index with the query is not above this.
+const LEAST: f32 = -f32::MIN_POSITIVE;
+/// Rows of which the best bound is taken, to tell what many bounds reach without putting them in order.
+const STRETCH: usize = 64;
 
 /// One search under way, shared by its tasks.
 pub(super) struct SparseScan {
@@ -86,20 +92,40 @@ impl SparseScan {
         }
     }
 
+    /// Compares those whose bounds are best, then what these leave.
     fn search_bounded(&self, units: &mut [Placed], bounds: &[f32], best: &mut TopK) -> Result<usize> {
-        let bounded = (0..).zip(bounds).filter(|(_, bound)| **bound > 0.0);
-        let mut rows: Vec<(f32, u64)> = bounded.map(|(row, bound)| (*bound, row)).collect();
-        let higher = |a: &(f32, u64), b: &(f32, u64)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let first = best_bound(bounds, FIRST.max(self.k.saturating_mul(2)));
+        let mut compared = self.compare_within(units, bounds, (f32::NEG_INFINITY, first), best)?;
+        // The threshold is kept in more bits than bounds are.
+        let most = (-self.threshold(best) as f32).next_up().min(LEAST);
+        if most > first {
+            compared += self.compare_within(units, bounds, (first, most), best)?;
+        }
+        Ok(compared)
+    }
+
+    /// Compares the rows whose bounds lie beyond one and not beyond another, the best first, until none of them can be among the
+    /// best.
+    fn compare_within(
+        &self,
+        units: &mut [Placed],
+        bounds: &[f32],
+        (beyond, most): (f32, f32),
+        best: &mut TopK,
+    ) -> Result<usize> {
+        let rows = within(bounds, most).into_iter().map(|row| (bounds[row], row as u64));
+        let mut rows: Vec<(f32, u64)> = rows.filter(|(bound, _)| *bound > beyond).collect();
+        let better = |a: &(f32, u64), b: &(f32, u64)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         let (mut compared, mut left) = (0, &mut rows[..]);
         while !left.is_empty() {
             let some = SORTED_AT_ONCE.min(left.len());
             if some < left.len() {
-                left.select_nth_unstable_by(some, higher);
+                left.select_nth_unstable_by(some, better);
             }
-            let (first, rest) = left.split_at_mut(some);
-            first.sort_unstable_by(higher);
-            for (bound, row) in first {
-                if f64::from(*bound) < self.threshold(best) {
+            let (sorted, rest) = left.split_at_mut(some);
+            sorted.sort_unstable_by(better);
+            for (bound, row) in sorted {
+                if -f64::from(*bound) < self.threshold(best) {
                     return Ok(compared);
                 }
                 let at = units.partition_point(|unit| unit.rows.end <= *row);
@@ -156,5 +182,37 @@ impl SparseScan {
             (of == part).then_some(Placed { rows, number, unit, vectors: None })
         };
         self.work.units().filter_map(of_unit).collect()
+    }
+}
+
+/// A bound that at least `count` rows reach, or all that share an index: as many stretches of rows have a better one.
+fn best_bound(bounds: &[f32], count: usize) -> f32 {
+    let best = |stretch: &[f32]| stretch.iter().fold(0.0_f32, |best, bound| best.min(*bound));
+    let mut stretches: Vec<f32> = bounds.chunks(STRETCH).map(best).collect();
+    if count >= stretches.len() {
+        return LEAST;
+    }
+    stretches.select_nth_unstable_by(count, f32::total_cmp).1.min(LEAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    #[test]
+    fn enough_rows_reach_the_best_bound_and_none_that_shares_nothing() {
+        let mut rng = SmallRng::seed_from_u64(1);
+        for rows in [0, 1, 63, 64, 20_000] {
+            for share in [0.0, 0.001, 1.0] {
+                let mut bound = || if rng.random_bool(share) { -rng.random_range(0.1_f32..9.0) } else { 0.0 };
+                let bounds: Vec<f32> = (0..rows).map(|_| bound()).collect();
+                let best = best_bound(&bounds, 100);
+                let sharing = bounds.iter().filter(|bound| **bound < 0.0).count();
+                assert!(within(&bounds, best).len() >= sharing.min(100));
+                assert!(within(&bounds, best).iter().all(|row| bounds[*row] < 0.0));
+            }
+        }
     }
 }

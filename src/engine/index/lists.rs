@@ -77,6 +77,11 @@ impl VectorCodes {
         self.lists.starts[list] as usize..self.lists.starts[list + 1] as usize
     }
 
+    /// The list of a position.
+    pub(super) fn list_of(&self, position: usize) -> usize {
+        self.lists.starts.partition_point(|start| *start as usize <= position) - 1
+    }
+
     /// The positions of rows that have no code: a search looks at each of their vectors.
     #[must_use]
     pub fn uncoded(&self) -> Range<usize> {

@@ -7,29 +7,67 @@ use super::super::lists::{METRICS, RANKS, REACHES, SHARES, share};
 use super::super::query::{CodedQuery, Comparison};
 use super::vectors::Vectors;
 
-/// Rows that stand for queries.
-const QUERIES: usize = 128;
+/// Queries of each kind.
+const QUERIES: usize = 96;
 /// Norms that differ by no more order rows alike by every metric.
 const SAME_NORM: f32 = 1.001;
 
+/// What stands for a query, and the rows that it is made of.
+struct Sample {
+    vector: Vec<f32>,
+    made_of: [usize; 2],
+}
+
 /// For each metric, rank and share of neighbours missed, by how much farther lists may be than the nearest one.
+///
+/// Queries may be like rows, or less scattered than they, as short texts are: what is needed for either is the greater of both.
 pub(super) fn measured(codes: &VectorCodes, vectors: &Vectors<'_>) -> Vec<f32> {
     if codes.lists.squares.len() == 1 {
         return vec![0.0; REACHES];
     }
-    let queries: Vec<usize> = vectors.sample(QUERIES).collect();
+    let rows: Vec<usize> = vectors.sample(QUERIES).collect();
+    let alike: Vec<Sample> = rows.iter().filter_map(|row| between(vectors, [*row, *row])).collect();
+    let centred: Vec<Sample> =
+        neighbours(codes, &rows).into_iter().filter_map(|rows| between(vectors, rows)).collect();
     let of_metric = |metric: Metric| -> Vec<f32> {
-        let mut gaps = vec![vec![]; RANKS.len()];
-        for row in &queries {
-            let query = vectors.get(*row).and_then(|(vector, _)| CodedQuery::new(metric, vector));
-            query.iter().for_each(|query| add_gaps(&query.beside(codes), *row, &mut gaps));
-        }
-        gaps.into_iter().flat_map(quantiles).collect()
+        let (alike, centred) = (of_samples(codes, metric, &alike), of_samples(codes, metric, &centred));
+        alike.into_iter().zip(centred).map(|(alike, centred)| alike.max(centred)).collect()
     };
     if are_alike(&codes.signs.norms[..codes.uncoded().start]) {
         return of_metric(Metric::Cosine).repeat(METRICS.len());
     }
     METRICS.into_iter().flat_map(of_metric).collect()
+}
+
+/// Each row with another of its list.
+fn neighbours(codes: &VectorCodes, rows: &[usize]) -> Vec<[usize; 2]> {
+    let stride = codes.uncoded().start / rows.len().max(1);
+    let pair = |at: usize| {
+        let list = codes.list_of(at);
+        let other = if at + 1 < codes.list(list).end { at + 1 } else { codes.list(list).start };
+        [codes.row(at), codes.row(other)]
+    };
+    (0..rows.len()).map(|at| pair(at * stride)).collect()
+}
+
+/// The vector between two rows.
+fn between(vectors: &Vectors<'_>, rows: [usize; 2]) -> Option<Sample> {
+    let (first, norm) = vectors.get(rows[0])?;
+    let (second, other) = vectors.get(rows[1])?;
+    let middle = |(first, second): (&f32, &f32)| (first + second * (norm / other)) / 2.0;
+    let vector = first.iter().zip(second).map(middle).collect();
+    Some(Sample { vector, made_of: rows })
+}
+
+/// For each rank and share.
+fn of_samples(codes: &VectorCodes, metric: Metric, samples: &[Sample]) -> Vec<f32> {
+    let mut gaps = vec![vec![]; RANKS.len()];
+    for sample in samples {
+        if let Some(query) = CodedQuery::new(metric, &sample.vector) {
+            add_gaps(&query.beside(codes), sample.made_of, &mut gaps);
+        }
+    }
+    gaps.into_iter().flat_map(quantiles).collect()
 }
 
 fn are_alike(norms: &[f32]) -> bool {
@@ -38,19 +76,18 @@ fn are_alike(norms: &[f32]) -> bool {
 }
 
 /// Adds how far the lists of the nearest rows are, up to each rank.
-fn add_gaps(query: &Comparison<'_>, own: usize, gaps: &mut [Vec<f32>]) {
+fn add_gaps(query: &Comparison<'_>, own: [usize; 2], gaps: &mut [Vec<f32>]) {
     let codes = query.codes;
     let mut of_list = vec![0.0; codes.lists.squares.len()];
     query.lists().iter().for_each(|near| of_list[near.list] = near.gap);
     let nearest = nearest(query, own);
-    let list = |position: usize| codes.lists.starts.partition_point(|start| *start as usize <= position) - 1;
     for (gaps, rank) in gaps.iter_mut().zip(RANKS) {
-        gaps.extend(nearest.iter().take(rank).map(|position| of_list[list(*position)]));
+        gaps.extend(nearest.iter().take(rank).map(|position| of_list[codes.list_of(*position)]));
     }
 }
 
-/// Positions of the rows nearest to row `own`, nearest first: as its signs tell, and ordered as its bytes do.
-fn nearest(query: &Comparison<'_>, own: usize) -> Vec<usize> {
+/// Positions of the nearest rows but `own`, nearest first: as signs tell, and ordered as bytes do.
+fn nearest(query: &Comparison<'_>, own: [usize; 2]) -> Vec<usize> {
     let codes = query.codes;
     let coded = 0..codes.uncoded().start;
     let keys = query.bounds_by_signs(coded, Side::Lower);
@@ -66,7 +103,7 @@ fn nearest(query: &Comparison<'_>, own: usize) -> Vec<usize> {
     positions
         .into_iter()
         .map(|(_, position)| position)
-        .filter(|position| codes.row(*position) != own)
+        .filter(|position| !own.contains(&codes.row(*position)))
         .collect()
 }
 

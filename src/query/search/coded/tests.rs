@@ -203,7 +203,8 @@ fn a_search_through_lists_finds_its_share_under_every_condition_and_churn() {
             for condition in ["true", "kind = 1", "id % 400 = 7", "id BETWEEN 3000 AND 6000", "kind <> 5"] {
                 for asked in [0.8, 0.98] {
                     let found = recall(&db, metric, condition, asked);
-                    assert!(found >= asked - 0.01, "{seen} {metric} {condition}: {found} of {asked}");
+                    // Of thirty queries the share is known to a few hundredths.
+                    assert!(found >= asked - 0.03, "{seen} {metric} {condition}: {found} of {asked}");
                 }
             }
         }

@@ -18,6 +18,7 @@ COMPARISONS = (
     "nearest",
     "text",
     "sparse",
+    "multivector",
     "open",
 )
 

@@ -1,4 +1,4 @@
-"""Searches by words, by sparse vectors and by both words and distance, from Python."""
+"""Searches by words, by sparse vectors, by lists of vectors, and by both words and distance, from Python."""
 
 from __future__ import annotations
 
@@ -111,6 +111,90 @@ def test_wrong_rerankers_say_what_to_do(pages: trilith.Table) -> None:
         searched.rerank(lambda rows: [1, 2], k=0)
     with pytest.raises(ZeroDivisionError):
         searched.rerank(lambda rows: 1 / 0)
+
+
+def test_sparse_columns_are_counted(tmp_path: Path) -> None:
+    with trilith.connect(tmp_path / "db") as db:
+        table = db.create_table("pages", {"id": "BIGINT", "terms": "SPARSEVEC"}, primary_key="id")
+        assert table.sparse_stats() == {"vectors": 0, "vocabulary": 0, "postings": 0, "mean_non_zeros": None}
+        table.upsert([{"id": row, "terms": {row % 5: 1.0, 7: 0.5}} for row in range(20)] + [{"id": 20, "terms": None}])
+        db.flush()
+        table.delete("id % 5 = 4")
+        assert table.sparse_stats("terms") == {"vectors": 16, "vocabulary": 5, "postings": 32, "mean_non_zeros": 2.0}
+        with pytest.raises(trilith.TrilithError, match="name a SPARSEVEC column"):
+            table.sparse_stats("id")
+
+
+def test_each_row_has_its_nearest_others(tmp_path: Path) -> None:
+    chance = np.random.default_rng(9)
+    vectors = chance.standard_normal((400, 12), dtype=np.float32)
+    with trilith.connect(tmp_path / "db") as db:
+        table = db.create_table("items", {"id": np.arange(400), "v": vectors}, primary_key="id")
+        db.flush()
+        table.delete("id >= 390")
+        distances = np.linalg.norm(vectors[:390, None] - vectors[None, :390], axis=2)
+        np.fill_diagonal(distances, np.inf)
+        graph = table.knn_graph(k=3, metric="l2").numpy()
+        assert graph["neighbor_id"].reshape(-1, 3).tolist() == np.argsort(distances, axis=1)[:, :3].tolist()
+        assert graph["id"].reshape(-1, 3)[:, 0].tolist() == list(range(390))
+        assert np.allclose(graph["_distance"].reshape(-1, 3), np.sort(distances, axis=1)[:, :3], rtol=1e-5)
+
+
+def _matrices(chance: np.random.Generator, count: int) -> list[Any]:
+    return [chance.standard_normal((1 + row % 4, 8), dtype=np.float32) for row in range(count)]
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_lists_of_vectors_are_scored_as_the_formula_says(tmp_path: Path, flushed: bool) -> None:
+    chance = np.random.default_rng(5)
+    matrices, query = _matrices(chance, 300), chance.standard_normal((5, 8), dtype=np.float32)
+    with trilith.connect(tmp_path / "db") as db:
+        table = db.create_table("pages", {"id": np.arange(300), "tokens": matrices}, primary_key="id")
+        if flushed:
+            db.flush()
+        for metric in ("inner_product", "cosine"):
+            unit = (lambda m: m / np.linalg.norm(m, axis=1, keepdims=True)) if metric == "cosine" else (lambda m: m)
+            scores = np.array([(unit(query) @ unit(matrix).T).max(axis=1).sum() for matrix in matrices])
+            rows = table.multivector_search(query, k=7, metric=metric, columns=["id", "_score"]).fetchall()
+            assert [row[0] for row in rows] == np.argsort(-scores)[:7].tolist()
+            assert np.allclose([row[1] for row in rows], np.sort(scores)[::-1][:7], rtol=1e-5)
+            some = found(table.multivector_search(query.tolist(), k=3, metric=metric, where="id % 2 = 1"))
+            assert some == [row for row in np.argsort(-scores).tolist() if row % 2][:3]
+        assert np.array_equal(table.get(3)["tokens"], matrices[3])
+
+
+def test_lists_of_vectors_come_in_every_form(tmp_path: Path) -> None:
+    with trilith.connect(tmp_path / "db") as db:
+        table = db.create_table("pages", {"id": "BIGINT", "tokens": "VECTOR(2)[]"}, primary_key="id")
+        table.append({"id": [1, 2], "tokens": np.array([[[1, 0], [0, 1]], [[1, 1], [0, 0]]], dtype=np.float32)})
+        table.append([{"id": 3, "tokens": np.eye(2)}, {"id": 4, "tokens": None}, {"id": 5, "tokens": []}])
+        table.append([{"id": 6, "tokens": [[3, 4]]}, {"id": 7, "tokens": [np.array([2.0, 0.0])]}])
+        table.append({"id": [8], "tokens": [np.full((3, 2), 0.5, dtype=np.float32)]})
+        lists = pa.array([[[0.0, 2.0]], None], pa.list_(pa.list_(pa.float32(), 2)))
+        table.append(pa.table({"id": [9, 10], "tokens": lists}))
+        rows = dict(table.scan(columns=["id", "tokens"]).fetchall())
+        assert (rows[1], rows[3], rows[4], rows[5]) == ([[1, 0], [0, 1]], [[1, 0], [0, 1]], None, [])
+        assert (rows[6], rows[7], rows[8], rows[9]) == ([[3, 4]], [[2, 0]], [[0.5, 0.5]] * 3, [[0, 2]])
+        assert found(table.multivector_search([[0, 1]], metric="inner_product"))[:2] == [6, 9]
+        made = db.create_table("made", {"tokens": np.ones((4, 3, 2), dtype=np.float32)})
+        assert db.sql("SELECT data_type FROM trilith.columns WHERE table_name = 'made'").fetchone() == ("VECTOR(2)[]",)
+        assert found(made.multivector_search(np.ones((1, 2)), columns=["_score"], k=1))[0] == pytest.approx(1.0)
+
+
+def test_wrong_lists_of_vectors_are_named(tmp_path: Path) -> None:
+    with trilith.connect(tmp_path / "db") as db:
+        table = db.create_table("pages", {"id": "BIGINT", "tokens": "VECTOR(2)[]"}, primary_key="id")
+        with pytest.raises(trilith.Invalid, match="row 0"):
+            table.append({"id": [1], "tokens": [np.ones((2, 3), dtype=np.float32)]})
+        with pytest.raises(trilith.Invalid, match="vector 1 of row 0 holds NaN"):
+            table.append({"id": [1], "tokens": [np.array([[1, 0], [np.nan, 0]], dtype=np.float32)]})
+        assert len(table) == 0
+        with pytest.raises(trilith.Invalid, match="give a list of vectors"):
+            table.multivector_search([1.0, 2.0])
+        with pytest.raises(trilith.TrilithError, match="got 2 and 3"):
+            table.multivector_search([[1.0, 2.0, 3.0]])
+        with pytest.raises(trilith.Invalid, match="'cosine' or 'inner_product'"):
+            table.multivector_search([[1.0, 2.0]], metric="l2")
 
 
 def test_words_and_distance_make_one_ranking(tmp_path: Path) -> None:

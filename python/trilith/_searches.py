@@ -1,4 +1,4 @@
-"""The searches of a table: by distance, by words, by sparse vectors, and by words and distance together."""
+"""The searches of a table: by distance, by words, by sparse vectors, by lists of vectors, by words and distance."""
 
 from __future__ import annotations
 
@@ -116,6 +116,48 @@ class Searches:
         arguments = {"query": _sparse_text(vector), "column": column, "k": k}
         return Query(self._native.search("sparse_search", arguments, _names(columns), where))
 
+    def sparse_stats(self, column: str | None = None) -> dict[str, Any]:
+        """Return what a SPARSEVEC column holds: ``vectors``, ``vocabulary``, ``postings`` and ``mean_non_zeros``.
+
+        Vectors that are not null, the distinct indices, the indices of all vectors, and those of one on average (None
+        without a vector). The column may be left out when the table has only one.
+        """
+        found = Query(self._native.search("sparse_stats", {"column": column}, None, None))
+        return dict(zip(found.columns, found.fetchone() or (), strict=True))
+
+    def multivector_search(
+        self,
+        vectors: Any,
+        column: str | None = None,
+        k: int = 10,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        metric: str = "cosine",
+    ) -> Query:
+        """Return the ``k`` rows whose lists of vectors fit those of the query best, with a column ``_score``.
+
+        Late interaction, as in ColBERT: for each vector of the query the greatest similarity with a vector of the row,
+        and the sum of those. The search is exact. Rows without a vector are never found.
+
+        Args:
+            vectors: shape ``(m, d)``: a numpy or Arrow array, or a list of lists of numbers.
+            column: the column of lists of vectors, ``VECTOR(d)[]``; may be left out when the table has only one.
+            k: the most rows to return.
+            where: a SQL condition that every returned row fulfils; it is applied before the best are chosen.
+            columns: names of the columns to return; all of them when left out.
+            metric: the similarity: ``cosine`` (0 with a zero vector) or ``inner_product``.
+
+        >>> import trilith
+        >>> db = trilith.connect(":memory:")
+        >>> t = db.create_table("pages", {"id": "BIGINT", "tokens": "VECTOR(2)[]"}, primary_key="id")
+        >>> t.upsert([{"id": 1, "tokens": [[1, 0], [0, 1]]}, {"id": 2, "tokens": [[1, 0]]}])
+        2
+        >>> t.multivector_search([[0, 1], [1, 0]], columns=["id", "_score"]).fetchall()
+        [(1, 2.0), (2, 1.0)]
+        """
+        arguments = {"query": vectors, "column": column, "k": k, "metric": metric}
+        return Query(self._native.search("multivector_search", arguments, _names(columns), where))
+
     def hybrid_search(
         self,
         words: str,
@@ -170,6 +212,31 @@ class Searches:
             "vector_weight": vector_weight,
         }
         return Query(self._native.search("hybrid_search", arguments, _names(columns), where))
+
+    def knn_graph(
+        self, column: str | None = None, k: int = 10, metric: str = "cosine", recall: float | None = None
+    ) -> Query:
+        """Return the ``k`` nearest other rows of each row, nearest first.
+
+        The columns are those of the primary key, the same of the other row as ``neighbor_...``, and ``_distance``. Rows
+        without a vector have no neighbors and are nobody's.
+
+        Args:
+            column: the vector column; may be left out when the table has only one.
+            k: the most neighbors of a row.
+            metric: as in :meth:`search`.
+            recall: the share of the nearest that is enough, as in :meth:`search`.
+
+        >>> import trilith
+        >>> db = trilith.connect(":memory:")
+        >>> t = db.create_table("t", {"id": "BIGINT", "v": "VECTOR(1)"}, primary_key="id")
+        >>> t.upsert([{"id": 1, "v": [0]}, {"id": 2, "v": [1]}, {"id": 3, "v": [5]}])
+        3
+        >>> t.knn_graph(k=1, metric="l2").fetchall()
+        [(1, 2, 1.0), (2, 1, 1.0), (3, 2, 4.0)]
+        """
+        arguments = {"column": column, "k": k, "metric": metric, "recall": recall}
+        return Query(self._native.search("knn_graph", arguments, None, None))
 
 
 def _names(columns: Sequence[str] | None) -> list[str] | None:

@@ -25,8 +25,8 @@ class Table(Searches):
 
     Every read sees the newest commit; every write is one commit, durable as the database was opened.
     ``data`` is anything that holds rows: Arrow data (pyarrow, polars, pandas, duckdb, a query), a list of
-    dicts, a dict of columns (lists, numpy arrays; shape ``(n, d)`` float32 is a vector column), or an
-    iterator of these, which is read as it is written.
+    dicts, a dict of columns (lists, numpy arrays; shape ``(n, d)`` float32 is a vector column, ``(n, m, d)`` or a
+    list of ``(m, d)`` one of lists of vectors), or an iterator of these, which is read as it is written.
 
     >>> import trilith
     >>> db = trilith.connect(":memory:")

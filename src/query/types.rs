@@ -1,4 +1,4 @@
-//! SQL types of our own: `VECTOR(n)`, `SPARSEVEC`, `VARIANT`, `JSON` and how values of other types become them.
+//! SQL types of our own: `VECTOR(n)` and lists of such, `SPARSEVEC`, `VARIANT`, `JSON` and how values of other types become them.
 //!
 //! A type is an Arrow field with metadata; its name in SQL exists only here. Everything else is
 //! DataFusion's own reading of a type.
@@ -11,7 +11,7 @@ use datafusion::common::{ExprSchema, plan_datafusion_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{Expr, ExprSchemable};
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, ObjectName, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType as SqlType, ObjectName, TimezoneInfo};
 use trilith_engine::{SPARSE_KEY, VECTOR_KEY};
 use trilith_udfs::{document, sparse};
 
@@ -36,8 +36,21 @@ impl TypePlanner for TrilithTypes {
                 Ok(Some(Arc::new(Field::new("", DataType::Timestamp(unit(*precision)?, None), true))))
             }
             SqlType::Custom(name, arguments) => custom(name, arguments),
+            SqlType::Array(
+                ArrayElemTypeDef::SquareBracket(item, None) | ArrayElemTypeDef::AngleBracket(item),
+            ) => lists_of(item),
             _ => Ok(None),
         }
+    }
+}
+
+/// A list of vectors. The mark is on the column: DataFusion's operators lose what is on the items of a list.
+fn lists_of(item: &SqlType) -> Result<Option<FieldRef>> {
+    match item {
+        SqlType::Custom(name, arguments) if name.to_string().eq_ignore_ascii_case("vector") => {
+            Ok(Some(Arc::new(vector_list_field("", vector_length(arguments)?))))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -89,6 +102,14 @@ pub fn vector_field(name: &str, length: i32) -> Field {
         .with_metadata(HashMap::from([(VECTOR_KEY.to_owned(), String::new())]))
 }
 
+/// A column of lists of such vectors.
+#[must_use]
+pub fn vector_list_field(name: &str, length: i32) -> Field {
+    let vector = vector_field(name, length);
+    let item = Arc::new(Field::new_list_field(vector.data_type().clone(), true));
+    Field::new(name, DataType::List(item), true).with_metadata(vector.metadata().clone())
+}
+
 /// A column of sparse vectors.
 #[must_use]
 pub fn sparse_field(name: &str, nullable: bool) -> Field {
@@ -111,7 +132,13 @@ pub fn variant_field(name: &str, nullable: bool) -> Field {
 /// Whether the column holds vectors.
 #[must_use]
 pub fn is_vector(field: &Field) -> bool {
-    field.metadata().contains_key(VECTOR_KEY)
+    matches!(field.data_type(), DataType::FixedSizeList(..)) && field.metadata().contains_key(VECTOR_KEY)
+}
+
+/// Whether the column holds lists of vectors.
+#[must_use]
+pub fn is_vector_list(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::List(_)) && field.metadata().contains_key(VECTOR_KEY)
 }
 
 /// Whether the column holds documents.
@@ -127,6 +154,10 @@ pub fn sql_name(field: &Field) -> String {
         DataType::FixedSizeList(_, length) if is_vector(field) => format!("VECTOR({length})"),
         _ if is_variant(field) => "VARIANT".to_owned(),
         _ if is_sparse(field) => "SPARSEVEC".to_owned(),
+        DataType::List(item) if is_vector_list(field) => match item.data_type() {
+            DataType::FixedSizeList(_, length) => format!("VECTOR({length})[]"),
+            other => format!("{other}[]"),
+        },
         other => other.to_string(),
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, ListArray};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use pyo3::prelude::*;
 use pyo3_arrow::buffer::AnyBufferProtocol;
 use pyo3_arrow::input::AnyArray;
 
-use super::vector_field;
+use super::{vector_field, vector_list_field};
 use crate::error::{from_arrow, invalid};
 use crate::values::{build, infer};
 
@@ -67,7 +68,7 @@ fn numpy_column(
 ) -> PyResult<(Field, ArrayRef)> {
     if object.getattr("ndim")?.extract::<usize>()? == 0 {
         return Err(invalid(format!(
-            "column {name:?}: an array of one dimension or two is needed, not a single value"
+            "column {name:?}: an array of one dimension, two or three is needed, not a single value"
         )));
     }
     let dtype: String = object.getattr("dtype")?.getattr("str")?.extract()?;
@@ -88,8 +89,29 @@ fn numpy_column(
             let array = as_vectors(&array, &field, *width)?;
             Ok((field, array))
         }
+        DataType::FixedSizeList(item, _) if is_vector(item) => {
+            let width = array.as_fixed_size_list().values().as_fixed_size_list().value_length();
+            let field = vector_list_field(name, width, false);
+            let array = as_matrices(&array, width)?;
+            Ok((field, array))
+        }
         kind => Ok((Field::new(name, kind.clone(), true), array)),
     }
+}
+
+/// Whether a list has float32 vectors for items.
+fn is_vector(item: &Field) -> bool {
+    matches!(item.data_type(), DataType::FixedSizeList(item, _) if item.data_type() == &DataType::Float32)
+}
+
+/// Matrices of one size as lists of vectors: other rows of the table may have more vectors, or fewer.
+fn as_matrices(array: &ArrayRef, width: i32) -> PyResult<ArrayRef> {
+    let matrices = array.as_fixed_size_list();
+    let item = Field::new("item", vector_field("", width, true).data_type().clone(), true);
+    let vectors = as_vectors(matrices.values(), &item, width)?;
+    let lengths = (0..matrices.len()).map(|_| matrices.value_length() as usize);
+    let lists = ListArray::try_new(Arc::new(item), OffsetBuffer::from_lengths(lengths), vectors, None);
+    Ok(Arc::new(lists.map_err(from_arrow)?))
 }
 
 /// The same vectors under the item field that vector columns have.

@@ -28,7 +28,7 @@ pub(crate) use table_schema::table_schema;
 use crate::error::{from_arrow, invalid};
 use crate::values::build::STRICT;
 
-/// Metadata key that makes a fixed-size list of floats a vector column.
+/// Metadata key that makes a fixed-size list of floats a vector column, and a list of those one of lists of vectors.
 const VECTOR_KEY: &str = "trilith:vector";
 
 /// A column of vectors of `width` float32 elements.
@@ -36,6 +36,13 @@ pub(crate) fn vector_field(name: &str, width: i32, nullable: bool) -> Field {
     let item = Arc::new(Field::new("item", DataType::Float32, true));
     let metadata = HashMap::from([(VECTOR_KEY.to_owned(), String::new())]);
     Field::new(name, DataType::FixedSizeList(item, width), nullable).with_metadata(metadata)
+}
+
+/// A column of lists of such vectors.
+pub(crate) fn vector_list_field(name: &str, width: i32, nullable: bool) -> Field {
+    let vector = vector_field("item", width, true);
+    let item = Arc::new(Field::new("item", vector.data_type().clone(), true));
+    Field::new(name, DataType::List(item), nullable).with_metadata(vector.metadata().clone())
 }
 
 /// `batch` in memory of its own.

@@ -42,6 +42,11 @@ fn list<O: OffsetSizeTrait>(
     item: &FieldRef,
     objects: &[Bound<'_, PyAny>],
 ) -> PyResult<GenericListArray<O>> {
+    if let DataType::FixedSizeList(..) = item.data_type()
+        && objects.iter().any(is_matrix)
+    {
+        return matrices(field, item, objects);
+    }
     let mut items = Vec::new();
     let mut lengths = Vec::with_capacity(objects.len());
     for (row, object) in objects.iter().enumerate() {
@@ -54,6 +59,36 @@ fn list<O: OffsetSizeTrait>(
     let offsets = OffsetBuffer::from_lengths(lengths);
     GenericListArray::try_new(item.clone(), offsets, build_any(item, &items)?, nulls(objects)?)
         .map_err(from_arrow)
+}
+
+/// Whether an object is an array of two dimensions.
+fn is_matrix(object: &Bound<'_, PyAny>) -> bool {
+    object.getattr("ndim").and_then(|ndim| ndim.extract::<usize>()).is_ok_and(|ndim| ndim == 2)
+}
+
+/// Lists of vectors, each an array of two dimensions or a list; an array's memory is taken as it is.
+fn matrices<O: OffsetSizeTrait>(
+    field: &Field,
+    item: &FieldRef,
+    objects: &[Bound<'_, PyAny>],
+) -> PyResult<GenericListArray<O>> {
+    let mut parts = Vec::with_capacity(objects.len());
+    for (row, object) in objects.iter().enumerate() {
+        let part = match (is_missing(object)?, is_matrix(object)) {
+            (true, _) => arrow::array::new_empty_array(item.data_type()),
+            (_, true) => column::elements(item, object)
+                .map_err(|why| invalid(format!("column {:?}, row {row}: {}", field.name(), message(&why))))?,
+            (_, false) => build_any(item, &elements(field, row, object)?)?,
+        };
+        parts.push(part);
+    }
+    let offsets = OffsetBuffer::from_lengths(parts.iter().map(|part| part.len()));
+    let parts: Vec<_> = parts.iter().map(AsRef::as_ref).collect();
+    let values = match parts.is_empty() {
+        true => arrow::array::new_empty_array(item.data_type()),
+        false => arrow::compute::concat(&parts).map_err(from_arrow)?,
+    };
+    GenericListArray::try_new(item.clone(), offsets, values, nulls(objects)?).map_err(from_arrow)
 }
 
 fn vectors(field: &Field, item: &FieldRef, width: i32, objects: &[Bound<'_, PyAny>]) -> PyResult<ArrayRef> {

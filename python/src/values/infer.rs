@@ -1,7 +1,7 @@
 //! The Arrow type of Python objects, for data that comes without a schema.
 //!
 //! Whole numbers are Int64, others Float64; text, bytes, dates and times are what they are. A list of
-//! equally long float32 arrays is a vector column. Dicts are structs of every key seen. A mixture that
+//! equally long float32 arrays is a vector column, one of equally wide float32 matrices a column of lists of vectors. Dicts are structs of every key seen. A mixture that
 //! has no common type is refused, and says in which rows.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use pyo3::types::*;
 
 use super::build::is_missing;
 use crate::error::invalid;
-use crate::ingest::vector_field;
+use crate::ingest::{vector_field, vector_list_field};
 
 /// Deepest nesting of lists and dicts that is looked into.
 pub(crate) const NESTING_MAX: usize = 64;
@@ -125,6 +125,9 @@ fn of_items(name: &str, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Fie
         });
     }
     let item = item.unwrap_or_else(|| Field::new("item", DataType::Null, true));
+    if let DataType::FixedSizeList(_, width) = item.data_type() {
+        return Ok(vector_list_field(name, *width, true));
+    }
     Ok(Field::new(name, DataType::List(Arc::new(item)), true))
 }
 
@@ -143,12 +146,13 @@ fn of_dict(name: &str, dict: &Bound<'_, PyDict>, depth: usize) -> PyResult<Field
     Ok(Field::new(name, DataType::Struct(fields.into()), true))
 }
 
-/// A numpy scalar, or an array: of float32 and one dimension it is a vector.
+/// A numpy scalar, or an array: of float32 and one dimension it is a vector, of two a list of vectors.
 fn of_numpy(name: &str, object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Field> {
     let shape = object.getattr("shape")?.extract::<Vec<i32>>()?;
     let kind = object.getattr("dtype")?.getattr("name")?.to_string();
     match (shape.as_slice(), kind.as_str()) {
         ([width], "float32") if *width > 0 => Ok(vector_field(name, *width, true)),
+        ([_, width], "float32") if *width > 0 => Ok(vector_list_field(name, *width, true)),
         _ => of_object(name, &object.call_method0("tolist")?, depth + 1),
     }
 }
@@ -175,7 +179,8 @@ fn common(name: &str, a: &Field, b: &Field) -> Option<Field> {
         (DataType::Struct(x), DataType::Struct(y)) => DataType::Struct(union(x, y)?),
         _ => return None,
     };
-    Some(Field::new(name, kind, true))
+    let marks = if a.metadata().is_empty() { b.metadata() } else { a.metadata() };
+    Some(Field::new(name, kind, true).with_metadata(marks.clone()))
 }
 
 fn union(a: &Fields, b: &Fields) -> Option<Fields> {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, ListArray, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Float16Type, Float32Type, Float64Type, Schema, SchemaRef};
 use arrow::util::display::FormatOptions;
@@ -206,7 +206,10 @@ fn check_columns(table: &TableDef, columns: &[ArrayRef]) -> Result<()> {
     check_nulls(table, &schema, columns)?;
     for (field, values) in schema.fields().iter().zip(columns) {
         if field.metadata().contains_key(VECTOR_KEY) {
-            check_vectors(table, field, values)?;
+            match field.data_type() {
+                DataType::List(_) => check_vector_lists(table, field, values.as_list())?,
+                _ => check_vectors(table, field, values)?,
+            }
         }
         if field.metadata().contains_key(SPARSE_KEY) {
             check_sparse(table, field, values)?;
@@ -234,6 +237,23 @@ fn check_vectors(table: &TableDef, field: &Field, values: &ArrayRef) -> Result<(
         )),
         None => Ok(()),
     }
+}
+
+fn check_vector_lists(table: &TableDef, field: &Field, lists: &ListArray) -> Result<()> {
+    let Some(vectors) = lists.values().as_fixed_size_list_opt() else { return Ok(()) };
+    let offsets = lists.value_offsets();
+    let rows = lists.nulls().map_or_else(|| vec![(0, lists.len())], |nulls| nulls.valid_slices().collect());
+    for (start, end) in rows {
+        let (first, end) = (offsets[start] as usize, offsets[end] as usize);
+        if let Some((vector, what)) = bad_element(&vectors.slice(first, end - first)) {
+            let row = offsets.partition_point(|offset| *offset as usize <= first + vector) - 1;
+            let vector = first + vector - offsets[row] as usize;
+            let why =
+                format!("vector {vector} of row {row} holds {what}; every element must be a finite number");
+            return Err(invalid(table, field, &why));
+        }
+    }
+    Ok(())
 }
 
 /// First row with an element that is null, NaN or infinite.

@@ -15,7 +15,7 @@ use super::key::KeyCodec;
 pub use super::table_options::{CompactionStyle, OptionTexts, TableOptions, Ttl};
 use crate::common::{ColumnId, Error, Result, TableId};
 
-/// Field metadata that marks a FixedSizeList column as a vector: finite numbers only.
+/// Field metadata that marks a FixedSizeList column as a vector, or a List of those as a list of vectors: finite numbers only.
 pub const VECTOR_KEY: &str = "trilith:vector";
 /// Field metadata that marks a struct of indices and values as a sparse vector.
 pub const SPARSE_KEY: &str = "trilith:sparse";

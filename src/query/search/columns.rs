@@ -4,14 +4,14 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Constraint, plan_err};
 use datafusion::error::Result;
-use trilith_engine::{Error as EngineError, VECTOR_KEY};
+use trilith_engine::Error as EngineError;
 use trilith_udfs::sparse::is_sparse;
-use trilith_udfs::vector::is_vector;
+use trilith_udfs::vector::{is_multivector, is_vector};
 
 use super::call::Call;
 use super::text::is_text;
 use crate::error::external;
-use crate::query::types::sql_name;
+use crate::query::types::{self, sql_name};
 
 /// A kind of column to search.
 pub(super) struct Kind {
@@ -36,11 +36,21 @@ pub(super) static VECTORS: Kind = Kind {
     counts: |field| {
         let floats = |item: &Field| item.data_type().is_floating();
         matches!(field.data_type(), DataType::FixedSizeList(item, _) if floats(item))
-            || field.metadata().contains_key(VECTOR_KEY)
+            || types::is_vector(field)
     },
     keys_count: true,
     instead: "name a VECTOR(n) column",
     wanted: "a VECTOR(n) column to search in table",
+};
+
+/// Columns of lists of vectors.
+pub(super) static MULTIVECTORS: Kind = Kind {
+    holds: "lists of vectors",
+    fits: |field| is_multivector(field.data_type()),
+    counts: |field| is_multivector(field.data_type()),
+    keys_count: true,
+    instead: "name a VECTOR(n)[] column",
+    wanted: "a VECTOR(n)[] column to search in table",
 };
 
 /// Columns of sparse vectors.
@@ -118,7 +128,7 @@ impl Kind {
 }
 
 /// Places of the columns of the key.
-fn keys(table: &dyn TableProvider) -> Vec<usize> {
+pub(super) fn keys(table: &dyn TableProvider) -> Vec<usize> {
     let constraints = table.constraints().into_iter().flat_map(|all| all.iter());
     let keys = constraints.filter_map(|constraint| match constraint {
         Constraint::PrimaryKey(columns) => Some(columns.clone()),

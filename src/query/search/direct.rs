@@ -18,7 +18,7 @@ use crate::query::connection::Pinned;
 use crate::query::parse::quoted;
 use crate::query::schema::LocalTables;
 
-/// A search: one of the table functions `vector_search`, `text_search`, `sparse_search` and `hybrid_search` with its arguments.
+/// A search: one of the table functions `vector_search`, `text_search`, `sparse_search`, `multivector_search` and `hybrid_search` with its arguments.
 ///
 /// ```
 /// # fn main() -> trilith::Result<()> {

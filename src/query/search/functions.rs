@@ -7,7 +7,7 @@ use datafusion::error::Result;
 
 use super::call::{Call, Signature};
 use super::tables::Tables;
-use super::{arguments, function, hybrid, sparse, text};
+use super::{arguments, function, graph, hybrid, multivector, sparse, text};
 
 /// The rows that a call finds, as a table.
 type Find = fn(&Tables, &Call) -> Result<Arc<dyn TableProvider>>;
@@ -23,15 +23,22 @@ pub(crate) struct Function {
 }
 
 /// All of them.
-pub(crate) static FUNCTIONS: [Function; 4] = [
+pub(crate) static FUNCTIONS: [Function; 7] = [
     Function { signature: &arguments::VECTOR_SEARCH, found: function::found, order: function::order },
     Function { signature: &text::TEXT_SEARCH, found: text::found, order: best_first },
     Function { signature: &hybrid::HYBRID_SEARCH, found: hybrid::found, order: best_first },
     Function { signature: &sparse::SPARSE_SEARCH, found: sparse::found, order: best_first },
+    Function { signature: &multivector::MULTIVECTOR_SEARCH, found: multivector::found, order: best_first },
+    Function { signature: &sparse::SPARSE_STATS, found: sparse::stats, order: as_given },
+    Function { signature: &graph::KNN_GRAPH, found: graph::found, order: as_given },
 ];
 
 fn best_first(_: &Call) -> Result<&'static str> {
     Ok(" ORDER BY \"_score\" DESC")
+}
+
+fn as_given(_: &Call) -> Result<&'static str> {
+    Ok("")
 }
 
 /// The function of a name.
@@ -40,7 +47,7 @@ pub(crate) fn function_named(name: &str) -> Option<&'static Function> {
 }
 
 /// The functions over the tables of one statement, by name.
-pub(crate) fn table_functions(tables: &Tables) -> [(&'static str, Arc<dyn TableFunctionImpl>); 4] {
+pub(crate) fn table_functions(tables: &Tables) -> [(&'static str, Arc<dyn TableFunctionImpl>); 7] {
     FUNCTIONS.each_ref().map(|function| {
         let bound: Arc<dyn TableFunctionImpl> = Arc::new(Bound { function, tables: tables.clone() });
         (function.signature.name, bound)

@@ -6,7 +6,8 @@
 //! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments` and `diverse`,
 //! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`. Of
 //! each row of another table: `join`. By
-//! sparse vectors: `sparse`. These three give the best rows by a score, through the provider and node in `ranked`.
+//! sparse vectors: `sparse`; by lists of vectors: `multivector`. These four give the best rows by a score, through the provider and node in `ranked`. What is
+//! computed from a whole column goes through those in `computed`: `graph`, and the statistics of `sparse`.
 //! No row that the conditions let through is left out unless it is known to be worse than `k` others; the columns that only
 //! the winners need are read last.
 
@@ -15,6 +16,7 @@ mod batch;
 mod call;
 mod coded;
 mod columns;
+mod computed;
 mod condition;
 mod direct;
 mod diverse;
@@ -22,10 +24,12 @@ mod each;
 mod exec;
 mod function;
 mod functions;
+mod graph;
 mod hybrid;
 mod join;
 mod knn;
 mod many;
+mod multivector;
 mod named;
 mod nearest;
 mod ranked;

@@ -6,6 +6,7 @@
 #![cfg(target_arch = "x86_64")]
 
 use super::lanes::lane_kernels;
+use super::max_sim::max_sim_kernel;
 use half::f16;
 use std::arch::x86_64::*;
 
@@ -27,6 +28,7 @@ lane_kernels!(
     load_half,
     load_half_tail
 );
+max_sim_kernel!(#[target_feature(enable = "avx512f,avx512bw,avx512vl")]);
 
 /// Asks for the cache line of an address, wherever that is: no address makes it fault.
 #[inline]
@@ -80,6 +82,13 @@ fn reduce(sums: &[Lane]) -> f32 {
 fn load(from: &[f32; LANES]) -> Lane {
     // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
     unsafe { std::mem::transmute::<[f32; LANES], Lane>(*from) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(lane: Lane) -> [f32; LANES] {
+    // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
+    unsafe { std::mem::transmute::<Lane, [f32; LANES]>(lane) }
 }
 
 #[inline]

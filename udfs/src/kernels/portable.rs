@@ -5,6 +5,7 @@
 //! call into the C library and sixty times slower.
 
 use super::lanes::lane_kernels;
+use super::max_sim::max_sim_kernel;
 use half::f16;
 
 type Lane = [f32; LANES];
@@ -13,6 +14,7 @@ const LANES: usize = 8;
 
 lane_kernels!(float32, f32, load, load_tail);
 lane_kernels!(float16, f16, load_half, load_half_tail);
+max_sim_kernel!();
 
 /// Hardware of unknown kind fetches ahead by itself, or not.
 #[inline(always)]
@@ -56,6 +58,11 @@ fn reduce(sums: &[Lane]) -> f32 {
 #[inline(always)]
 fn load(from: &[f32; LANES]) -> Lane {
     *from
+}
+
+#[inline(always)]
+fn store(lane: Lane) -> [f32; LANES] {
+    lane
 }
 
 #[inline(always)]

@@ -13,6 +13,26 @@ pub fn is_vector(data_type: &DataType) -> bool {
     }
 }
 
+/// Whether a column of this type holds lists of vectors.
+pub fn is_multivector(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => {
+            is_vector(item.data_type())
+        }
+        _ => false,
+    }
+}
+
+/// The number of components that the type of lists of vectors fixes.
+pub(super) fn multivector_length(data_type: &DataType) -> Option<usize> {
+    match data_type {
+        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => {
+            fixed_length(item.data_type())
+        }
+        _ => None,
+    }
+}
+
 /// Whether a function over vectors takes an argument of this type.
 fn is_accepted(data_type: &DataType) -> bool {
     is_vector(data_type) || is_text(data_type) || is_packed(data_type) || data_type.is_null()

@@ -47,7 +47,7 @@ struct Placed {
 }
 
 /// The vectors of a column: those that are declared were put in order when they were written.
-fn vectors(rows: &SearchedRows, column: usize, values: &ArrayRef) -> Result<SparseRows> {
+pub(super) fn vectors(rows: &SearchedRows, column: usize, values: &ArrayRef) -> Result<SparseRows> {
     let schema = rows.scan.schema();
     match values.as_struct_opt().filter(|_| is_sparse(schema.field(column))) {
         Some(declared) => Ok(SparseRows::of(declared)),

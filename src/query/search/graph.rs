@@ -103,7 +103,7 @@ impl Computation for Graph {
         threads: usize,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Batches {
-        let (metrics, work) = (metrics.clone(), Arc::new(Work::new(&rows)));
+        let (metrics, work) = (metrics.clone(), Arc::new(Work::by_file(&rows)));
         let shares: Vec<(usize, Range<usize>)> = shares(&rows, &work);
         let batches = futures::stream::iter(shares).then(move |share| {
             let (graph, rows, work) = (Arc::clone(&self), Arc::clone(&rows), Arc::clone(&work));
@@ -169,14 +169,13 @@ impl Graph {
                 distances.push(other.distance);
             }
         }
-        let (from, to) = (rows.gather(work, &from)?, rows.gather(work, &to)?);
-        let keys = |of: &RecordBatch| {
-            self.keys.iter().filter_map(|key| of.column_by_name(key).cloned()).collect::<Vec<_>>()
-        };
+        let read = rows.scan.schema();
+        let keys = self.keys.iter().map(|key| Ok(read.index_of(key)?)).collect::<Result<Vec<usize>>>()?;
+        let (from, to) = (rows.gather(work, &from, &keys)?, rows.gather(work, &to, &keys)?);
         let distances: ArrayRef = Arc::new(Float64Array::from(distances));
         Ok(RecordBatch::try_new(
             Arc::clone(&self.schema),
-            [keys(&from), keys(&to), vec![distances]].concat(),
+            [from.columns(), to.columns(), &[distances]].concat(),
         )?)
     }
 }

@@ -82,7 +82,7 @@ impl KnnSearch {
             None => None,
         };
         let mut compared = 0;
-        for (number, unit) in work.units().skip(units.start).take(units.len()) {
+        for (number, unit) in work.units_in(units) {
             let selected = match &near {
                 Some(near) => Some(self.of_unit(near, unit)),
                 None => self.narrowed(coded, (work, number, unit), nearest.threshold())?,

@@ -80,6 +80,11 @@ impl Work {
         self.units.iter().copied().enumerate()
     }
 
+    /// The units of these numbers, and their numbers.
+    pub(super) fn units_in(&self, numbers: Range<usize>) -> impl Iterator<Item = (usize, Unit)> + '_ {
+        numbers.clone().zip(self.units[numbers].iter().copied())
+    }
+
     /// The rows to search of unit `number`, found out once; all when `None`.
     pub(super) fn selected(&self, rows: &SearchedRows, number: usize) -> Result<&Option<BooleanBuffer>> {
         if let Some(selected) = self.selected[number].get() {

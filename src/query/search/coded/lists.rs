@@ -29,7 +29,7 @@ impl Coded {
         vector: usize,
         threshold: f64,
     ) -> Result<Option<Vec<usize>>> {
-        let Some((_, first)) = work.units().nth(units.start).filter(|_| self.by_lists) else {
+        let Some((_, first)) = work.units_in(units.clone()).next().filter(|_| self.by_lists) else {
             return Ok(None);
         };
         let coded = rows.scan.codes(first, vector)?.filter(|coded| self.query.fits(&coded.codes));
@@ -57,7 +57,7 @@ fn selected(
 ) -> Result<Option<BooleanBuffer>> {
     let mut bits = BooleanBufferBuilder::new(0);
     let (mut seen, mut all) = (0, true);
-    for (number, unit) in work.units().skip(units.start).take(units.len()) {
+    for (number, unit) in work.units_in(units) {
         let (_, place) = rows.scan.place(unit);
         let (start, end) = (place.start as usize, place.end as usize);
         let of_unit = work.selected(rows, number)?;

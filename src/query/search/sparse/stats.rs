@@ -92,13 +92,15 @@ impl Computation for SparseStats {
 /// One task: counts units until none is left, letting others run in between.
 async fn count(rows: Arc<SearchedRows>, work: Arc<Work>) -> Result<Counts> {
     let mut counts = Counts::default();
-    while let Some((number, unit)) = work.take() {
-        let selected = work.selected(&rows, number)?;
-        let (batch, _) = rows.scan.read_unmasked(unit, &[0])?;
-        let vectors = vectors(&rows, 0, batch.column(0))?;
-        let live = |row: &usize| selected.as_ref().is_none_or(|selected| selected.value(*row));
-        for (indices, _) in (0..vectors.len()).filter(live).filter_map(|row| vectors.get(row)) {
-            counts.add(indices);
+    while let Some(units) = work.take() {
+        for (number, unit) in work.units_in(units) {
+            let selected = work.selected(&rows, number)?;
+            let (batch, _) = rows.scan.read_unmasked(unit, &[0])?;
+            let vectors = vectors(&rows, 0, batch.column(0))?;
+            let live = |row: &usize| selected.as_ref().is_none_or(|selected| selected.value(*row));
+            for (indices, _) in (0..vectors.len()).filter(live).filter_map(|row| vectors.get(row)) {
+                counts.add(indices);
+            }
         }
         tokio::task::yield_now().await;
     }

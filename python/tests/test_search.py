@@ -219,3 +219,34 @@ def test_columns_are_those_that_are_asked_for(pages: trilith.Table) -> None:
     assert sorted(later.fetchall()) == [(1,), (3,)]
     with pytest.raises(trilith.NotFound, match="the result has id, kind, body, _score"):
         pages.text_search("tea", "body", columns=["colour"])
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize("metric", ["l2", "cosine", "inner_product"])
+def test_rows_within_a_distance_are_those_that_numpy_finds(tmp_path: Path, flushed: bool, metric: str) -> None:
+    chance = np.random.default_rng(3)
+    vectors = chance.standard_normal((3000, 64)).astype(np.float32)
+    query = vectors[7] + 0.5 * vectors[8]
+    exact, wanted = vectors.astype(np.float64), query.astype(np.float64)
+    norms = np.linalg.norm(exact, axis=1) * np.linalg.norm(wanted)
+    distances = {
+        "l2": np.linalg.norm(exact - wanted, axis=1),
+        "cosine": 1 - exact @ wanted / norms,
+        "inner_product": -exact @ wanted,
+    }[metric]
+    with trilith.connect(tmp_path / "db") as db:
+        t = db.create_table("t", {"id": np.arange(3000), "v": vectors}, primary_key="id")
+        if flushed:
+            db.flush()
+        ranked = np.argsort(distances)
+        for count in (1, 40, 2990):
+            radius = float(distances[ranked[count - 1 : count + 1]].mean())
+            near = t.search(query, k=None, metric=metric, within=radius, columns=["id", "_distance"])
+            assert [row[0] for row in near.fetchall()] == ranked[:count].tolist()
+            few = t.search(query, k=5, metric=metric, within=radius, where="id % 2 = 1")
+            assert found(few) == [row for row in ranked[:count].tolist() if row % 2][:5]
+            many = t.search(np.stack([query, query]), k=None, metric=metric, within=radius, columns=["_query"])
+            assert len(many.fetchall()) == 2 * count
+        assert len(t.search(query, k=None).fetchall()) == 3000
+        with pytest.raises(trilith.TrilithError, match="within must be a distance"):
+            t.search(query, within=float("nan"))

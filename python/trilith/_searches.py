@@ -8,6 +8,9 @@ from typing import Any
 from trilith._native import Table as NativeTable
 from trilith.query import Query
 
+# More rows than any table has.
+_ALL = 2**63 - 1
+
 
 class Searches:
     """What :class:`trilith.Table` finds rows with."""
@@ -18,12 +21,13 @@ class Searches:
         self,
         vector: Any,
         column: str | None = None,
-        k: int = 10,
+        k: int | None = 10,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         metric: str = "cosine",
         recall: float | None = None,
         diversity: float = 0.0,
+        within: float | None = None,
     ) -> Query:
         """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
 
@@ -33,7 +37,7 @@ class Searches:
         Args:
             vector: shape ``(d,)`` or ``(n, d)``: a numpy or Arrow array, or a list of numbers or of such lists.
             column: the vector column; may be left out when the table has only one.
-            k: the most rows to return.
+            k: the most rows to return; ``None`` for all of them.
             where: a SQL condition that every returned row fulfils; it is applied before the nearest are chosen.
             columns: names of the columns to return, such as ``["id", "_distance"]``; all of them when left out.
             metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
@@ -41,14 +45,16 @@ class Searches:
                 search reads. ``None`` or 1 finds them all.
             diversity: what being unlike the rows already taken counts against being near, from 0 to 1 (maximal
                 marginal relevance among four times ``k`` rows); rows then come in the order in which they were taken.
+            within: the greatest ``_distance`` to return: with ``k=None``, all rows that are no farther.
         """
         arguments = {
             "query": vector,
             "column": column,
-            "k": k,
+            "k": _ALL if k is None else k,
             "metric": metric,
             "recall": recall,
             "diversity": diversity,
+            "within": within,
         }
         return Query(self._native.search("vector_search", arguments, _names(columns), where))
 

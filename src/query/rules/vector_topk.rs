@@ -1,5 +1,5 @@
-//! `ORDER BY distance(column, constant) LIMIT k` over a table becomes a `KnnExec`; which sorts those are stands in
-//! `search::recognise`.
+//! `ORDER BY distance(column, constant) LIMIT k` over a table becomes a `KnnExec`, and what is left of `WHERE distance(column,
+//! constant) < r` a `RangeExec`; which sorts and filters those are stands in `search::recognise`.
 
 use std::sync::Arc;
 
@@ -8,9 +8,10 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
-use crate::query::search::recognise;
+use crate::query::search::{recognise, recognise_range};
 
 /// The rule.
 #[derive(Debug)]
@@ -19,7 +20,11 @@ pub(super) struct VectorTopK;
 impl PhysicalOptimizerRule for VectorTopK {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let rewrite = |node: Arc<dyn ExecutionPlan>| {
-            let search = node.downcast_ref::<SortExec>().map(recognise).transpose()?.flatten();
+            let search = match node.downcast_ref::<SortExec>() {
+                Some(sort) => recognise(sort)?,
+                None if node.is::<FilterExec>() => recognise_range(&node)?,
+                None => None,
+            };
             Ok(search.map_or_else(|| Transformed::no(node), Transformed::yes))
         };
         plan.transform_down(rewrite).data()

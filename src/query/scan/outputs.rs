@@ -30,6 +30,18 @@ impl ScanPlan {
         self.partitions.iter().flatten().copied()
     }
 
+    /// What one partition reads, in scan order.
+    pub(crate) fn units_of(&self, partition: usize) -> &[Unit] {
+        self.partitions.get(partition).map_or(&[], Vec::as_slice)
+    }
+
+    /// Rows of what is read, by one partition or all, dead ones included.
+    pub(crate) fn rows_planned(&self, partition: Option<usize>) -> usize {
+        let partitions = self.partitions.iter().enumerate();
+        let read = partitions.filter(|(at, _)| partition.is_none_or(|wanted| wanted == *at));
+        read.flat_map(|(_, units)| units).map(|unit| self.parts[unit.part].batch_rows(unit.batch)).sum()
+    }
+
     /// How many tasks share the reading.
     pub(crate) fn partitions_len(&self) -> usize {
         self.partitions.len()

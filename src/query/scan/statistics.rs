@@ -16,9 +16,7 @@ use super::plan::ScanPlan;
 /// Statistics of the whole scan, or of one partition.
 pub(super) fn statistics(plan: &ScanPlan, partition: Option<usize>, fetch: Option<usize>) -> Statistics {
     let mut statistics = Statistics::new_unknown(&plan.columns.schema);
-    let units = || plan.partitions.iter().enumerate().filter(|(i, _)| partition.is_none_or(|p| p == *i));
-    let planned: usize =
-        units().flat_map(|(_, units)| units).map(|unit| plan.parts[unit.part].batch_rows(unit.batch)).sum();
+    let planned = plan.rows_planned(partition);
     let whole = plan.complete && partition.is_none();
     let rows = if whole { plan.parts.iter().map(|part| part.rows() as usize).sum() } else { planned };
     let capped = fetch.map_or(rows, |fetch| rows.min(fetch));

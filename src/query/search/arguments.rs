@@ -1,4 +1,4 @@
-//! What `vector_search(table, column, query, k, metric, recall)` is called with.
+//! What `vector_search(table, column, query, k, metric, recall, diversity, within)` is called with.
 
 use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
@@ -21,6 +21,7 @@ pub(super) static VECTOR_SEARCH: Signature = Signature {
         optional("metric", Default::Text(METRIC_DEFAULT)),
         optional("recall", Default::Real(1.0)),
         optional("diversity", Default::Real(0.0)),
+        optional("within", Default::Nothing),
     ],
     example: "vector_search('items', 'embedding', $1, 10, 'cosine', 0.98)",
 };
@@ -34,12 +35,15 @@ pub(super) struct Arguments {
     pub table: String,
     pub column: String,
     pub query: ScalarValue,
+    /// All when it is the greatest number.
     pub k: usize,
     pub metric: Metric,
     /// `None` for an exact search.
     pub recall: Option<f64>,
     /// What being unlike the others counts, from 0 to 1.
     pub diversity: f64,
+    /// The greatest distance that is found.
+    pub within: Option<f64>,
 }
 
 impl Arguments {
@@ -48,7 +52,9 @@ impl Arguments {
     /// # Errors
     /// When one is of the wrong kind; the message names it.
     pub(super) fn read(call: &Call, (table, provider): (&str, &dyn TableProvider)) -> Result<Self> {
-        let (k, metric, recall) = (call.count("k")?, call.metric("metric")?, call.recall("recall")?);
+        let (metric, recall, within) =
+            (call.metric("metric")?, call.recall("recall")?, call.distance("within")?);
+        let k = call.count_or_all("k")?;
         let column = VECTORS.named_or_only(call, "column", (table, provider))?;
         VECTORS.check(call, (table, provider), &column)?;
         check_free(call.signature.name, table, &provider.schema(), &[DISTANCE])?;
@@ -60,6 +66,7 @@ impl Arguments {
             metric,
             recall,
             diversity: call.share("diversity")?,
+            within,
         })
     }
 

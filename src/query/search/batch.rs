@@ -24,6 +24,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::StreamExt;
 use trilith_udfs::kernels::Neighbor;
 
+use super::call::Most;
 use super::each::{QUERIES_PER_BATCH, Questions, nearest_of_each};
 use super::knn::KnnSearch;
 use super::rows::Work;
@@ -47,10 +48,12 @@ impl KnnBatchExec {
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
+        let metrics = ExecutionPlanMetricsSet::new();
+        search.rows.count_in(&metrics);
         Self {
             search: Arc::new(search),
             questions: Arc::new(questions),
-            metrics: ExecutionPlanMetricsSet::new(),
+            metrics,
             properties: Arc::new(properties),
         }
     }
@@ -80,16 +83,23 @@ impl DisplayAs for KnnBatchExec {
         let scan = &self.search.rows.scan;
         let schema = scan.schema();
         let column = schema.field(self.search.vector).name();
+        let k = Most(*k);
         write!(f, "KnnBatchExec: table={}, column={column}, metric={metric}, k={k}, ", scan.table())?;
+        if let Some(within) = &self.search.within {
+            write!(f, "within=[{within}], ")?;
+        }
         match recall {
             Some(recall) => write!(f, "strategy=codes, recall={recall}")?,
             None => write!(f, "strategy=exact")?,
         }
         write!(f, ", queries={}", queries.len())?;
-        if let Some(filter) = &self.search.rows.filter {
-            write!(f, ", filter={filter}")?;
-        }
-        write!(f, ", batches={}/{}", scan.units().count(), scan.batches_total())
+        write!(
+            f,
+            "{}, batches={}/{}",
+            self.search.rows.conditions(),
+            scan.units().count(),
+            scan.batches_total()
+        )
     }
 }
 
@@ -114,7 +124,7 @@ impl ExecutionPlan for KnnBatchExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        apply_expression_roots(self.search.rows.filter.iter(), f)
+        apply_expression_roots(self.search.rows.expressions(), f)
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

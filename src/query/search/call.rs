@@ -3,6 +3,7 @@
 //! Each argument is a constant or a parameter; a parameter's value is taken from the call, because a table
 //! function is asked for its columns before DataFusion puts parameters into plans.
 
+use std::fmt;
 use std::str::FromStr;
 
 use datafusion::arrow::datatypes::DataType;
@@ -35,10 +36,20 @@ pub(super) enum Default {
     Text(&'static str),
     /// The only column of the table that can be searched so.
     OnlyColumn,
+    Nothing,
 }
 
 /// Rows that are found when a call does not say how many.
 pub(super) const K_DEFAULT: u32 = 10;
+
+/// How many rows a search may find, for EXPLAIN.
+pub(super) struct Most(pub usize);
+
+impl fmt::Display for Most {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == usize::MAX { f.write_str("all") } else { self.0.fmt(f) }
+    }
+}
 
 /// An argument that must be given.
 pub(super) const fn required(name: &'static str) -> Argument {
@@ -76,7 +87,7 @@ impl Default {
             Self::Whole(number) => ScalarValue::from(i64::from(number)),
             Self::Real(number) => ScalarValue::from(number),
             Self::Text(text) => ScalarValue::from(text),
-            Self::OnlyColumn => ScalarValue::Null,
+            Self::OnlyColumn | Self::Nothing => ScalarValue::Null,
         }
     }
 }
@@ -167,6 +178,22 @@ impl Call {
         match whole {
             Some(Ok(ScalarValue::UInt64(Some(k)))) if k > 0 => Ok(usize::try_from(k).unwrap_or(usize::MAX)),
             _ => plan_err!("{}: {name} must be a whole number above 0, not {value}", self.signature.name),
+        }
+    }
+
+    /// As [`Call::count`], where NULL, or what no table has, stands for all: the greatest number.
+    pub(super) fn count_or_all(&self, name: &str) -> Result<usize> {
+        let count = if self.value(name)?.is_null() { usize::MAX } else { self.count(name)? };
+        Ok(if count < i64::MAX as usize { count } else { usize::MAX })
+    }
+
+    /// A distance that none is to exceed, unless it is NULL.
+    pub(super) fn distance(&self, name: &str) -> Result<Option<f64>> {
+        let value = self.value(name)?;
+        match value.cast_to(&DataType::Float64) {
+            _ if value.is_null() => Ok(None),
+            Ok(ScalarValue::Float64(Some(distance))) if distance.is_finite() => Ok(Some(distance)),
+            _ => plan_err!("{}: {name} must be a distance such as 0.5, not {value}", self.signature.name),
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Coded {
     k: usize,
     /// Whether lists are gone through.
     by_lists: bool,
+    /// Whether rows beyond some distance do not count, however few are found.
+    confined: bool,
     /// The least `k`-th distance of any task, as bits: distances are compared, never added, so it needs no lock.
     bound: AtomicU64,
     lists_read: Count,
@@ -54,11 +56,18 @@ impl Coded {
             },
             k,
             by_lists: recall.is_some(),
+            confined: false,
             bound: AtomicU64::new(f64::INFINITY.to_bits()),
             lists_read: counter("lists_read"),
             signs_compared: counter("signs_compared"),
             codes_compared: counter("codes_compared"),
         })
+    }
+
+    /// The same where rows farther than `distance` do not count.
+    pub(super) fn confined(self, distance: f64) -> Self {
+        self.saw(distance);
+        Self { confined: true, ..self }
     }
 
     /// A task holds `k` rows none of which is farther than `distance`.
@@ -79,7 +88,9 @@ impl Coded {
         let coded = scan.codes(unit, vector)?.filter(|coded| self.query.fits(&coded.codes));
         let Some(CodedRows { codes, rows }) = coded else { return Ok(selected) };
         let wanted = selected.as_ref().map_or(rows.len(), BooleanBuffer::count_set_bits);
-        if wanted.max(CODE_SHARE * self.k) * CODE_SHARE < rows.len() || self.k * CODE_SHARE > wanted {
+        // Before there are `k` rows, so many cannot be ruled out.
+        let kept = if self.confined { 0 } else { self.k.saturating_mul(CODE_SHARE) };
+        if wanted.max(kept).saturating_mul(CODE_SHARE) < rows.len() || kept > wanted {
             return Ok(selected);
         }
         self.codes_compared.add(rows.len());
@@ -122,4 +133,4 @@ pub(super) fn bitmap(range: Range<usize>, rows: &[usize]) -> BooleanBuffer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -110,7 +110,7 @@ impl Choice {
         let questions = Questions::new(&self.distance, vectors, self.k)?;
         let mut nearest_taken = vec![f64::INFINITY; distances.len()];
         let mut left: Vec<usize> = (0..distances.len()).collect();
-        let mut taken = Vec::with_capacity(self.k);
+        let mut taken = Vec::with_capacity(self.k.min(distances.len()));
         while taken.len() < self.k && !left.is_empty() {
             let cost = |row: usize| match taken.is_empty() {
                 true => distances[row],

@@ -14,7 +14,6 @@ use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::{Metric, Neighbor};
 use trilith_udfs::vector::{DistanceFunction, VectorQuery};
 
-use super::coded::Coded;
 use super::knn::KnnSearch;
 use super::nearest::Nearest;
 use super::rows::Work;
@@ -102,7 +101,7 @@ impl Task {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(query) = queries.get(number).filter(|_| number < end) else { return Ok(answers) };
             let Some(query) = query else { continue };
-            let coded = Coded::new(query, *k, *recall, counter);
+            let coded = self.search.coded(query, *k, *recall, counter);
             let mut nearest = Nearest::new(*k);
             for units in self.work.shares() {
                 let share = (&*self.work, units.clone());

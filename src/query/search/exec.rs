@@ -15,6 +15,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, SchedulingType, apply_expression_roots,
 };
@@ -25,13 +26,18 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
+use futures::StreamExt;
 use trilith_udfs::vector::VectorQuery;
 
+use super::call::Most;
 use super::coded::Coded;
 use super::knn::{KnnSearch, Query};
 use super::nearest::Nearest;
 use super::rows::Work;
 use super::tasks::on_all;
+
+/// Rows that are read and given at once.
+const ROWS_PER_BATCH: usize = 8192;
 
 /// Finds the `k` nearest rows.
 #[derive(Clone, Debug)]
@@ -80,17 +86,20 @@ impl KnnExec {
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
+        let metrics = ExecutionPlanMetricsSet::new();
+        search.rows.count_in(&metrics);
         Self {
             search: Arc::new(search),
             query: Arc::new(query),
             k,
             shown,
-            metrics: ExecutionPlanMetricsSet::new(),
+            metrics,
             properties: Arc::new(properties),
         }
     }
 
-    async fn run(self) -> Result<RecordBatch> {
+    /// Rows found and what they were found in.
+    async fn find(&self) -> Result<Finding> {
         let work = match self.query.recall() {
             Some(_) => Work::by_file(&self.search.rows),
             None => Work::new(&self.search.rows),
@@ -98,11 +107,16 @@ impl KnnExec {
         let work = Arc::new(work);
         let nearest = nearest_rows(&self.search, &work, &self.query, self.k, &self.metrics).await?;
         let found = nearest.into_rows(self.search.placement);
+        Ok(Finding { work, found, given: 0 })
+    }
+
+    /// The next rows of the result.
+    fn gather(&self, work: &Work, found: &[(u64, Option<f64>)]) -> Result<RecordBatch> {
         let ids: Vec<u64> = found.iter().map(|(id, _)| *id).collect();
         let rows = &self.search.rows;
-        let Some(shown) = &self.shown else { return rows.gather(&work, &ids, &rows.all_columns()) };
+        let Some(shown) = &self.shown else { return rows.gather(work, &ids, &rows.all_columns()) };
         let stored: Vec<usize> = shown.columns.iter().flatten().copied().collect();
-        let mut stored = rows.gather(&work, &ids, &stored)?.columns().to_vec().into_iter();
+        let mut stored = rows.gather(work, &ids, &stored)?.columns().to_vec().into_iter();
         let distances: ArrayRef =
             Arc::new(found.iter().map(|(_, distance)| *distance).collect::<Float64Array>());
         let column = |of: &Option<usize>| match of {
@@ -112,6 +126,23 @@ impl KnnExec {
         let columns = shown.columns.iter().filter_map(column).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
         Ok(RecordBatch::try_new_with_options(self.schema(), columns, &options)?)
+    }
+}
+
+/// What was found, and how much of it has been given.
+struct Finding {
+    work: Arc<Work>,
+    found: Vec<(u64, Option<f64>)>,
+    given: usize,
+}
+
+impl Finding {
+    /// Makes a batch of the next rows; an empty one when nothing was found.
+    fn next<T>(&mut self, gather: impl FnOnce(&Work, &[(u64, Option<f64>)]) -> T) -> Option<T> {
+        let left = self.found.get(self.given..).filter(|left| !left.is_empty() || self.given == 0)?;
+        let batch = &left[..left.len().min(ROWS_PER_BATCH)];
+        self.given += batch.len().max(1);
+        Some(gather(&self.work, batch))
     }
 }
 
@@ -127,7 +158,7 @@ pub(super) async fn nearest_rows(
     let query = query.known()?;
     let counter = |name| MetricBuilder::new(metrics).global_counter(name);
     let compared = counter("rows_compared");
-    let coded = query.as_ref().and_then(|query| Coded::new(query, k, recall, counter));
+    let coded = query.as_ref().and_then(|query| search.coded(query, k, recall, counter));
     let query = Arc::new((query, coded));
     let task = || {
         let (search, query) = (Arc::clone(search), Arc::clone(&query));
@@ -167,17 +198,23 @@ impl DisplayAs for KnnExec {
         let schema = search.rows.scan.schema();
         let column = schema.field(search.vector).name();
         if matches!(format, DisplayFormatType::TreeRender) {
-            return writeln!(f, "table={table}\ncolumn={column}\nmetric={metric}\nk={}", self.k);
+            return writeln!(f, "table={table}\ncolumn={column}\nmetric={metric}\nk={}", Most(self.k));
         }
-        write!(f, "KnnExec: table={table}, column={column}, metric={metric}, k={}", self.k)?;
+        write!(f, "KnnExec: table={table}, column={column}, metric={metric}, k={}", Most(self.k))?;
+        if let Some(within) = &search.within {
+            write!(f, ", within=[{within}]")?;
+        }
         match self.query.recall() {
             Some(recall) => write!(f, ", strategy=codes, recall={recall}")?,
             None => write!(f, ", strategy=exact")?,
         }
-        if let Some(filter) = &search.rows.filter {
-            write!(f, ", filter={filter}")?;
-        }
-        write!(f, ", batches={}/{}", search.rows.scan.units().count(), search.rows.scan.batches_total())
+        write!(
+            f,
+            "{}, batches={}/{}",
+            search.rows.conditions(),
+            search.rows.scan.units().count(),
+            search.rows.scan.batches_total()
+        )
     }
 }
 
@@ -202,19 +239,27 @@ impl ExecutionPlan for KnnExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let roots = std::iter::once(&self.query.vector).chain(&self.search.rows.filter);
+        let roots = std::iter::once(&self.query.vector).chain(self.search.rows.expressions());
         apply_expression_roots(roots, f)
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let search = self.clone();
-        let rows = futures::stream::once(async move {
-            let time = baseline.elapsed_compute().clone();
-            let _timer = time.timer();
-            search.run().await.record_output(&baseline)
+        let rows = futures::stream::try_unfold((self.clone(), None), move |(search, finding)| {
+            let baseline = baseline.clone();
+            async move {
+                let time = baseline.elapsed_compute().clone();
+                let _timer = time.timer();
+                let mut finding = match finding {
+                    Some(finding) => finding,
+                    None => search.find().await?,
+                };
+                let batch = finding.next(|work, found| search.gather(work, found)).transpose()?;
+                let batch = batch.record_output(&baseline);
+                Ok(batch.map(|batch| (batch, (search, Some(finding)))))
+            }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(self.schema(), rows.boxed()))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

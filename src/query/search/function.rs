@@ -26,12 +26,13 @@ use trilith_udfs::kernels::Metric;
 use trilith_udfs::vector::{self, DistanceFunction, is_vector};
 
 use super::arguments::Arguments;
-use super::call::Call;
+use super::call::{Call, Most};
 use super::diverse::Diverse;
 use super::exec::{KnnExec, Shown};
 use super::knn::{KnnSearch, Query};
 use super::many::{FoundMany, vectors};
 use super::nearest::{Nulls, Placement};
+use super::range::Within;
 use super::tables::{Tables, needed_columns, pushed_down, searched_rows};
 use crate::query::table::TrilithTable;
 
@@ -83,6 +84,7 @@ struct Found {
     function: Arc<ScalarUDF>,
     metric: Metric,
     k: usize,
+    within: Option<f64>,
     schema: SchemaRef,
 }
 
@@ -94,8 +96,8 @@ impl Found {
         let nullable = distance(&function, (&column, &query), &schema, Arc::default())?.nullable(&schema)?;
         let mut fields = schema.fields().to_vec();
         fields.push(Arc::new(Field::new(DISTANCE, DataType::Float64, nullable)));
-        let (metric, k) = (arguments.metric, arguments.k);
-        Ok(Self { table, column, query, function, metric, k, schema: Arc::new(Schema::new(fields)) })
+        let Arguments { metric, k, within, .. } = *arguments;
+        Ok(Self { table, column, query, function, metric, k, within, schema: Arc::new(Schema::new(fields)) })
     }
 
     /// The query that this is, with conditions on the table's columns.
@@ -107,10 +109,14 @@ impl Found {
         for filter in filters {
             plan = plan.filter(filter.clone())?;
         }
+        if let Some(within) = self.within {
+            plan = plan.filter(distance.clone().lt_eq(lit(within)))?;
+        }
         let columns = self.table.schema();
         let mut outputs: Vec<Expr> = columns.fields().iter().map(|field| column(field.name())).collect();
         outputs.push(distance.alias(DISTANCE));
-        plan = plan.project(outputs)?.sort_with_limit([column(DISTANCE).sort(true, false)], Some(self.k))?;
+        let most = (self.k < usize::MAX).then_some(self.k);
+        plan = plan.project(outputs)?.sort_with_limit([column(DISTANCE).sort(true, false)], most)?;
         if let Some(projection) = projection {
             let wanted: Vec<Expr> =
                 projection.iter().map(|at| column(self.schema.field(*at).name())).collect();
@@ -149,7 +155,8 @@ impl Found {
             schema: Arc::new(self.schema.project(wanted)?),
         };
         let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
-        let search = KnnSearch { vector: read.index_of(&self.column)?, rows, placement };
+        let (vector, within) = (read.index_of(&self.column)?, self.within.map(Within::at_most));
+        let search = KnnSearch { vector, rows, placement, within };
         let query = Query {
             function: ScalarUDF::clone(&self.function),
             metric: self.metric,
@@ -192,7 +199,7 @@ pub(super) fn distance_udf(metric: Metric, recall: Option<f64>) -> ScalarUDF {
 
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vector_search({}({}), k={})", self.function.name(), self.column, self.k)
+        write!(f, "vector_search({}({}), k={})", self.function.name(), self.column, Most(self.k))
     }
 }
 

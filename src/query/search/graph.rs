@@ -147,7 +147,7 @@ impl Graph {
         // A row is the nearest to itself, unless others have the same vector.
         let questions = Arc::new(Questions::new(&self.distance, &vectors, self.k.saturating_add(1))?);
         let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
-        let search = Arc::new(KnnSearch { rows: (**rows).clone(), vector, placement });
+        let search = Arc::new(KnnSearch { rows: (**rows).clone(), vector, placement, within: None });
         let found = nearest_of_each((&search, &questions), work, 0..live.len(), threads, metrics).await?;
         self.edges(rows, work, &found, |query| row_number(number, live[query] as usize))
     }

@@ -11,12 +11,17 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::metrics::Count;
 use trilith_udfs::kernels::Metric;
-use trilith_udfs::vector::{DistanceFunction, VectorQuery};
+use trilith_udfs::vector::{DistanceFunction, Reading, VectorQuery, is_vector};
 
 use super::coded::{Coded, bitmap};
 use super::nearest::{Nearest, Placement};
+use super::range::Within;
 use super::rows::{SearchedRows, Work, row_number};
 use crate::query::scan::Unit;
 
@@ -29,10 +34,12 @@ pub(crate) struct KnnSearch {
     pub vector: usize,
     /// Where rows without a distance stand.
     pub placement: Placement,
+    /// How near a row must be; rows without a distance are not near then.
+    pub within: Option<Within>,
 }
 
 /// A vector that is known at the latest when the search starts, and how it is compared.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Query {
     /// The distance function that the query names.
     pub function: ScalarUDF,
@@ -43,6 +50,22 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// The column of vectors that a distance function is called with, and what it is compared with; `None` when the call is
+    /// none of a column of vectors and a constant.
+    pub(super) fn of_call(call: &ScalarFunctionExpr, schema: &Schema) -> Option<(usize, Self)> {
+        let function = call.fun().inner().downcast_ref::<DistanceFunction>()?;
+        let [left, right] = call.args() else { return None };
+        let (column, constant) = column_and_constant(left, right)?;
+        let query =
+            Self { function: call.fun().clone(), metric: function.metric(), vector: Arc::clone(constant) };
+        is_vector(schema.field(column.index()).data_type()).then_some((column.index(), query))
+    }
+
+    /// How the function that the query names reports distances.
+    pub(super) fn reading(&self) -> Option<Reading> {
+        Some(self.function.inner().downcast_ref::<DistanceFunction>()?.reading())
+    }
+
     /// The share of the nearest rows that must be found; all when `None`.
     pub(super) fn recall(&self) -> Option<f64> {
         self.function.inner().downcast_ref::<DistanceFunction>()?.recall()
@@ -66,7 +89,36 @@ impl Query {
     }
 }
 
+/// Distances are symmetric, so either side may be the constant: a literal, or a subquery of one value.
+fn column_and_constant<'a>(
+    left: &'a Arc<dyn PhysicalExpr>,
+    right: &'a Arc<dyn PhysicalExpr>,
+) -> Option<(&'a Column, &'a Arc<dyn PhysicalExpr>)> {
+    let is_constant = |expr: &Arc<dyn PhysicalExpr>| collect_columns(expr).is_empty() && !is_volatile(expr);
+    [(left, right), (right, left)]
+        .into_iter()
+        .filter(|(_, constant)| is_constant(constant))
+        .find_map(|(column, constant)| Some((column.downcast_ref::<Column>()?, constant)))
+}
+
 impl KnnSearch {
+    /// What codes say of a query's distances, as far as rows count at all; `None` when they say nothing.
+    pub(super) fn coded(
+        &self,
+        query: &VectorQuery,
+        k: usize,
+        recall: Option<f64>,
+        counter: impl Fn(&'static str) -> Count,
+    ) -> Option<Coded> {
+        // Where all are wanted, none is to be missed.
+        let recall = recall.filter(|_| k < usize::MAX);
+        let coded = Coded::new(query, k, recall, counter)?;
+        Some(match self.within.as_ref().and_then(Within::farthest) {
+            Some(farthest) => coded.confined(farthest),
+            None => coded,
+        })
+    }
+
     /// Offers the rows of one share of the work that may be among the nearest; returns how many were compared.
     pub(super) fn search_share(
         &self,
@@ -128,7 +180,11 @@ impl KnnSearch {
             return Ok(0);
         }
         let (batch, _) = self.rows.scan.read_unmasked(unit, &[self.vector])?;
-        let mut offer = |row, distance| nearest.push(row_number(number, row), distance);
+        let mut offer = |row, distance| {
+            if self.within.as_ref().is_none_or(|within| within.holds(distance)) {
+                nearest.push(row_number(number, row), distance);
+            }
+        };
         match (query, &selected) {
             (Some(query), selected) => query.scan(batch.column(0), selected.as_ref(), offer)?,
             // No row has a distance to nothing.

@@ -17,10 +17,12 @@ use datafusion::scalar::ScalarValue;
 
 use super::arguments::Arguments;
 use super::batch::KnnBatchExec;
+use super::call::Most;
 use super::each::Questions;
 use super::function::DISTANCE;
 use super::knn::KnnSearch;
 use super::nearest::{Nulls, Placement};
+use super::range::Within;
 use super::tables::{check_free, needed_columns, projected, pushed_down, searched_rows};
 
 /// Name of the column with the place of the query.
@@ -33,6 +35,7 @@ pub(super) struct FoundMany {
     queries: ArrayRef,
     function: ScalarUDF,
     k: usize,
+    within: Option<f64>,
     schema: SchemaRef,
 }
 
@@ -68,13 +71,14 @@ impl FoundMany {
         fields.push(Arc::new(Field::new(QUERY, DataType::Int64, false)));
         fields.push(Arc::new(Field::new(DISTANCE, DataType::Float64, false)));
         let (column, schema) = (arguments.column.clone(), Arc::new(Schema::new(fields)));
-        Ok(Self { table, column, queries, function, k: arguments.k, schema })
+        let Arguments { k, within, .. } = *arguments;
+        Ok(Self { table, column, queries, function, k, within, schema })
     }
 }
 
 impl fmt::Debug for FoundMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vector_search({}, {} vectors, k={})", self.column, self.queries.len(), self.k)
+        write!(f, "vector_search({}, {} vectors, k={})", self.column, self.queries.len(), Most(self.k))
     }
 }
 
@@ -103,7 +107,8 @@ impl TableProvider for FoundMany {
         let rows = searched_rows(state, &*self.table, &columns, filters).await?;
         let inner = rows.scan.schema();
         let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
-        let search = KnnSearch { rows, vector: inner.index_of(&self.column)?, placement };
+        let (vector, within) = (inner.index_of(&self.column)?, self.within.map(Within::at_most));
+        let search = KnnSearch { rows, vector, placement, within };
         let mut fields = inner.fields().to_vec();
         fields.extend(self.schema.fields().iter().rev().take(2).rev().cloned());
         let batch = KnnBatchExec::new(

@@ -2,7 +2,7 @@
 //!
 //! `rows` are what any search looks at, `tables` and `columns` where functions find
 //! them, `functions` lists those, `call` and `named` are how SQL calls them, `direct` and `condition` how programs do. By distance:
-//! `knn` says what is searched, `coded` rules rows out by their codes, `nearest` keeps the best of them, `each` does so for many vectors, `exec` and `batch` are
+//! `knn` says what is searched, `range` how near it must be, `coded` rules rows out by their codes, `nearest` keeps the best of them, `each` does so for many vectors, `exec` and `batch` are
 //! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments` and `diverse`,
 //! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`. Of
 //! each row of another table: `join`. By
@@ -32,6 +32,7 @@ mod many;
 mod multivector;
 mod named;
 mod nearest;
+mod range;
 mod ranked;
 mod recognise;
 mod rows;
@@ -48,6 +49,6 @@ pub use direct::Search;
 pub(crate) use functions::{FUNCTIONS, table_functions};
 pub(crate) use join::{LeftConditions, NearestJoins, NearestPlanner, nearest_marker_udf, with_conditions};
 pub(crate) use named::NamedArguments;
-pub(crate) use recognise::recognise;
+pub(crate) use recognise::{recognise, recognise_range};
 pub(crate) use tables::Tables;
 pub(crate) use text::text_snippet_udf;

@@ -69,7 +69,7 @@ fn constant(default: Default) -> FunctionArgExpr {
         Default::Whole(number) => Value::Number(number.to_string(), false),
         Default::Real(number) => Value::Number(format!("{number:?}"), false),
         Default::Text(text) => Value::SingleQuotedString(text.to_owned()),
-        Default::OnlyColumn => Value::Null,
+        Default::OnlyColumn | Default::Nothing => Value::Null,
     };
     FunctionArgExpr::Expr(Expr::value(value))
 }

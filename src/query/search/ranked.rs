@@ -177,10 +177,7 @@ impl DisplayAs for RankedExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scan, node) = (&self.rows.scan, self.ranking.node());
         write!(f, "{node}: table={}, {}, k={}", scan.table(), self.ranking.describe(&scan.schema()), self.k)?;
-        if let Some(filter) = &self.rows.filter {
-            write!(f, ", filter={filter}")?;
-        }
-        write!(f, ", batches={}/{}", scan.units().count(), scan.batches_total())
+        write!(f, "{}, batches={}/{}", self.rows.conditions(), scan.units().count(), scan.batches_total())
     }
 }
 
@@ -205,7 +202,7 @@ impl ExecutionPlan for RankedExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        apply_expression_roots(self.rows.filter.iter(), f)
+        apply_expression_roots(self.rows.expressions(), f)
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

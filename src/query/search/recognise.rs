@@ -1,26 +1,28 @@
 //! Which sorts are searches: one by a single distance in its near-to-far direction, with a limit, over projections
-//! and filters over a `ScanExec`.
+//! and filters over a `ScanExec`. Which filters are ranges: those over the same, with a condition on a distance.
 //!
 //! Filters become conditions of the search, so they hold before the best `k` are chosen; projections are put back on top
 //! of the `k` rows. Anything else is left alone: a plan that is not recognised is slower, never wrong.
 
 use std::sync::Arc;
 
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::physical_expr::expressions::{Column, IsNotNullExpr};
+use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, Literal};
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::utils::{collect_columns, split_conjunction};
-use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr, conjunction};
+use datafusion::physical_expr::utils::split_conjunction;
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use trilith_udfs::vector::{DistanceFunction, Reading, is_vector};
+use trilith_udfs::vector::Reading;
 
 use super::exec::KnnExec;
 use super::knn::{KnnSearch, Query};
 use super::nearest::{Nulls, Placement};
+use super::range::RangeExec;
 use super::rows::SearchedRows;
 use crate::query::scan::{ScanExec, ScanPlan};
 
@@ -33,19 +35,32 @@ pub(crate) fn recognise(sort: &SortExec) -> Result<Option<Arc<dyn ExecutionPlan>
     if source.filters.iter().any(is_volatile) {
         return Ok(None);
     }
-    let (filter, has_vector) = split_filters(&source.filters, vector);
+    let (filters, has_vector) = split_filters(&source.filters, vector);
     let nulls = match (has_vector, key.options.nulls_first) {
         (true, _) => Nulls::Excluded,
         (false, true) => Nulls::First,
         (false, false) => Nulls::Last,
     };
     let placement = Placement { nulls, nan_first: key.options.descending };
-    let search = KnnSearch { rows: SearchedRows { scan: source.scan, filter }, vector, placement };
-    let mut plan: Arc<dyn ExecutionPlan> = Arc::new(KnnExec::sorted(search, query, k, source.key));
-    for projection in source.projections.into_iter().rev() {
-        plan = Arc::new(ProjectionExec::try_new(projection.iter().cloned().collect::<Vec<_>>(), plan)?);
+    let mut rows = SearchedRows::under(Arc::clone(&source.scan), &filters);
+    let within = rows.take_range(vector, &query);
+    let search = KnnSearch { rows, vector, placement, within };
+    let node = KnnExec::sorted(search, query, k, source.key.clone());
+    source.projected(Arc::new(node)).map(Some)
+}
+
+/// The rows by distance that a filter gives; `None` when it has no condition on a distance.
+pub(crate) fn recognise_range(filter: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let nothing = PhysicalSortExpr::new_default(Arc::new(Literal::new(ScalarValue::Null)));
+    let Some(source) = Source::below(filter, &nothing)? else { return Ok(None) };
+    if source.filters.iter().any(is_volatile) {
+        return Ok(None);
     }
-    Ok(Some(plan))
+    let rows = SearchedRows::under(Arc::clone(&source.scan), &source.filters);
+    if rows.ranges.is_empty() {
+        return Ok(None);
+    }
+    source.projected(Arc::new(RangeExec::new(rows))).map(Some)
 }
 
 /// The search for rows of `plan` by its column of vectors, and the projections that make its columns of those of the scan, the
@@ -62,21 +77,22 @@ pub(super) fn searched(
     if source.filters.iter().any(is_volatile) {
         return Ok(None);
     }
-    let (filter, _) = split_filters(&source.filters, vector);
+    let (filters, _) = split_filters(&source.filters, vector);
     let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
-    let search = KnnSearch { rows: SearchedRows { scan: source.scan, filter }, vector, placement };
+    let rows = SearchedRows::under(source.scan, &filters);
+    let search = KnnSearch { rows, vector, placement, within: None };
     Ok(Some((search, source.projections)))
 }
 
 /// The conditions but `vector IS NOT NULL`, which the search sees to itself, and whether that was there.
-fn split_filters(filters: &[Arc<dyn PhysicalExpr>], vector: usize) -> (Option<Arc<dyn PhysicalExpr>>, bool) {
+fn split_filters(filters: &[Arc<dyn PhysicalExpr>], vector: usize) -> (Vec<Arc<dyn PhysicalExpr>>, bool) {
     let has_vector = |conjunct: &Arc<dyn PhysicalExpr>| {
         let tested = conjunct.downcast_ref::<IsNotNullExpr>().map(IsNotNullExpr::arg);
         tested.and_then(|arg| arg.downcast_ref::<Column>()).is_some_and(|column| column.index() == vector)
     };
     let conjuncts = filters.iter().flat_map(split_conjunction).cloned();
     let (implied, others): (Vec<_>, Vec<_>) = conjuncts.partition(has_vector);
-    ((!others.is_empty()).then(|| conjunction(others)), !implied.is_empty())
+    (others, !implied.is_empty())
 }
 
 /// What a sort, or a join, stands on, with its key and the filters in terms of the scan's columns.
@@ -126,25 +142,16 @@ impl Source {
     /// The column of vectors and what the key compares it with.
     fn distance(&self) -> Option<(usize, Query)> {
         let call = self.key.expr.downcast_ref::<ScalarFunctionExpr>()?;
-        let function = call.fun().inner().downcast_ref::<DistanceFunction>()?;
-        let near_to_far = (function.reading() == Reading::Distance) != self.key.options.descending;
-        let [left, right] = call.args() else { return None };
-        let (column, constant) = column_and_constant(left, right).filter(|_| near_to_far)?;
-        let holds_vectors = is_vector(self.scan.schema().field(column.index()).data_type());
-        let query =
-            Query { function: call.fun().clone(), metric: function.metric(), vector: Arc::clone(constant) };
-        holds_vectors.then_some((column.index(), query))
+        let (vector, query) = Query::of_call(call, &self.scan.schema())?;
+        let near_to_far = (query.reading()? == Reading::Distance) != self.key.options.descending;
+        near_to_far.then_some((vector, query))
     }
-}
 
-/// Distances are symmetric, so either side may be the constant: a literal, or a subquery of one value.
-fn column_and_constant<'a>(
-    left: &'a Arc<dyn PhysicalExpr>,
-    right: &'a Arc<dyn PhysicalExpr>,
-) -> Option<(&'a Column, &'a Arc<dyn PhysicalExpr>)> {
-    let is_constant = |expr: &Arc<dyn PhysicalExpr>| collect_columns(expr).is_empty() && !is_volatile(expr);
-    [(left, right), (right, left)]
-        .into_iter()
-        .filter(|(_, constant)| is_constant(constant))
-        .find_map(|(column, constant)| Some((column.downcast_ref::<Column>()?, constant)))
+    /// The plan with `node` in the place of the scan and its filters.
+    fn projected(self, node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.projections.into_iter().rev().try_fold(node, |plan, projection| {
+            let exprs = projection.iter().cloned().collect::<Vec<_>>();
+            Ok(Arc::new(ProjectionExec::try_new(exprs, plan)?) as Arc<dyn ExecutionPlan>)
+        })
+    }
 }

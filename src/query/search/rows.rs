@@ -1,9 +1,9 @@
 //! The rows that a search looks at, whatever it looks for: units of a scan, conditions, and how found rows come back.
 //!
 //! Conditions first: their columns are read alone, and a batch without a row that satisfies them is
-//! never asked for what is searched. A row is known by (unit, row in unit); those numbers grow in scan order.
+//! never asked for what is searched. Those on distances come last among them. A row is known by (unit, row in unit); those numbers grow in scan order.
 
-use std::ops::Range;
+use std::ops;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -11,9 +11,12 @@ use datafusion::arrow::array::{Array, AsArray, BooleanBufferBuilder, RecordBatch
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::interleave_record_batch;
 use datafusion::error::Result;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns, split_conjunction};
+use datafusion::physical_expr::{PhysicalExpr, conjunction};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
+use super::knn::Query;
+use super::range::{Asked, Range, Within, split};
 use crate::query::scan::{ScanPlan, Unit};
 
 /// Bits of a row's number that count rows within a unit.
@@ -31,6 +34,8 @@ pub(crate) struct SearchedRows {
     pub scan: Arc<ScanPlan>,
     /// The condition on rows, over the columns of the scan.
     pub filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Conditions on distances, which are looked at when the other holds.
+    pub ranges: Vec<Range>,
 }
 
 /// The units of a search, handed out one by one to whoever is free, and what is found out about them once for all queries.
@@ -38,10 +43,11 @@ pub(crate) struct SearchedRows {
 pub(super) struct Work {
     units: Vec<Unit>,
     /// Runs of units that one task searches at once.
-    shares: Vec<Range<usize>>,
+    shares: Vec<ops::Range<usize>>,
     next: AtomicUsize,
     /// Of each unit, the rows to search; all when `None`.
     selected: Vec<OnceLock<Option<BooleanBuffer>>>,
+    asked: OnceLock<Vec<Asked>>,
 }
 
 impl Work {
@@ -52,6 +58,7 @@ impl Work {
             shares: (0..units.len()).map(|number| number..number + 1).collect(),
             next: AtomicUsize::new(0),
             selected: units.iter().map(|_| OnceLock::new()).collect(),
+            asked: OnceLock::new(),
             units,
         }
     }
@@ -59,7 +66,7 @@ impl Work {
     /// All units of a file together.
     pub(super) fn by_file(rows: &SearchedRows) -> Self {
         let work = Self::new(rows);
-        let mut shares: Vec<Range<usize>> = vec![];
+        let mut shares: Vec<ops::Range<usize>> = vec![];
         let file = |number: usize| rows.scan.place(work.units[number]).0;
         for number in 0..work.units.len() {
             match shares.last_mut() {
@@ -71,7 +78,7 @@ impl Work {
     }
 
     /// What is done at once.
-    pub(super) fn shares(&self) -> &[Range<usize>] {
+    pub(super) fn shares(&self) -> &[ops::Range<usize>] {
         &self.shares
     }
 
@@ -81,7 +88,7 @@ impl Work {
     }
 
     /// The units of these numbers, and their numbers.
-    pub(super) fn units_in(&self, numbers: Range<usize>) -> impl Iterator<Item = (usize, Unit)> + '_ {
+    pub(super) fn units_in(&self, numbers: ops::Range<usize>) -> impl Iterator<Item = (usize, Unit)> + '_ {
         numbers.clone().zip(self.units[numbers].iter().copied())
     }
 
@@ -90,7 +97,14 @@ impl Work {
         if let Some(selected) = self.selected[number].get() {
             return Ok(selected);
         }
-        let selected = rows.selected(self.units[number])?;
+        let asked = match self.asked.get() {
+            Some(asked) => asked,
+            None => {
+                let asked = rows.asked()?;
+                self.asked.get_or_init(|| asked)
+            }
+        };
+        let selected = rows.selected(self.units[number], asked)?;
         Ok(self.selected[number].get_or_init(|| selected))
     }
 
@@ -100,18 +114,56 @@ impl Work {
     }
 
     /// What is to be done next.
-    pub(super) fn take(&self) -> Option<Range<usize>> {
+    pub(super) fn take(&self) -> Option<ops::Range<usize>> {
         self.shares.get(self.next.fetch_add(1, Ordering::Relaxed)).cloned()
     }
 }
 
 impl SearchedRows {
-    /// Which rows of a unit are live and satisfy the condition; all when `None`.
-    fn selected(&self, unit: Unit) -> Result<Option<BooleanBuffer>> {
+    /// The rows of a scan under conditions over its columns.
+    pub(super) fn under(scan: Arc<ScanPlan>, conditions: &[Arc<dyn PhysicalExpr>]) -> Self {
+        let (ranges, others) = split(conditions.iter().flat_map(split_conjunction), &scan.schema());
+        Self { scan, filter: (!others.is_empty()).then(|| conjunction(others)), ranges }
+    }
+
+    /// Takes away the condition on the distance of a column from a vector.
+    pub(super) fn take_range(&mut self, vector: usize, query: &Query) -> Option<Within> {
+        let of_it = self.ranges.iter().position(|range| range.is_of(vector, query))?;
+        Some(self.ranges.remove(of_it).within)
+    }
+
+    /// The conditions for EXPLAIN.
+    pub(super) fn conditions(&self) -> String {
+        let filter = self.filter.as_ref().map_or_else(String::new, |filter| format!(", filter={filter}"));
+        let schema = self.scan.schema();
+        let ranges = self.ranges.iter().map(|range| format!(", range=[{}]", range.describe(&schema)));
+        ranges.fold(filter, |all, range| all + &range)
+    }
+
+    /// The expressions in the conditions.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        self.filter.iter().chain(self.ranges.iter().map(|range| &range.query.vector))
+    }
+
+    /// Adds the counters of the conditions to those of a node.
+    pub(super) fn count_in(&self, metrics: &ExecutionPlanMetricsSet) {
+        self.ranges.iter().for_each(|range| range.count_in(metrics));
+    }
+
+    /// The ranges with their vectors known.
+    pub(super) fn asked(&self) -> Result<Vec<Asked>> {
+        self.ranges.iter().map(Range::asked).collect()
+    }
+
+    /// Which rows of a unit are live and satisfy the conditions; all when `None`.
+    pub(super) fn selected(&self, unit: Unit, asked: &[Asked]) -> Result<Option<BooleanBuffer>> {
         let passing = self.passing(unit)?;
-        Ok(match (self.scan.live(unit).map(|live| live.values().clone()), passing) {
+        let selected = match (self.scan.live(unit).map(|live| live.values().clone()), passing) {
             (Some(live), Some(passing)) => Some(spread(&live, &passing)),
             (live, passing) => live.or(passing),
+        };
+        self.ranges.iter().zip(asked).try_fold(selected, |selected, (range, asked)| {
+            range.near(asked, (&self.scan, unit), selected).map(Some)
         })
     }
 

@@ -122,7 +122,7 @@ pub(super) async fn searched_rows(
     let filter = condition
         .map(|all| state.create_physical_expr(all, &DFSchema::try_from(Arc::clone(&schema))?))
         .transpose()?;
-    Ok(SearchedRows { scan: Arc::clone(scan.plan()), filter })
+    Ok(SearchedRows::under(Arc::clone(scan.plan()), filter.as_slice()))
 }
 
 /// The wanted columns of a search's result, by their names in `schema`.

@@ -28,7 +28,8 @@ pub enum Reading {
 }
 
 impl Reading {
-    fn of(self, distance: f64) -> f64 {
+    /// What the function gives for a distance.
+    pub fn of(self, distance: f64) -> f64 {
         match self {
             Reading::Distance => distance,
             // Subtracted, so that nothing times nothing is 0 and not -0.

@@ -17,11 +17,11 @@ use trilith_engine::Options as EngineOptions;
 use crate::query::types::vector_field;
 use crate::{Database, Options};
 
-const DIMS: usize = 96;
+pub(in crate::query::search) const DIMS: usize = 96;
 const METRICS: [(&str, &str); 4] =
     [("cosine_distance", "ASC"), ("l2_distance", "ASC"), ("inner_product", "DESC"), ("l1_distance", "ASC")];
 
-fn open(path: &str) -> Database {
+pub(in crate::query::search) fn open(path: &str) -> Database {
     let engine = EngineOptions { batch_rows: 600, background: false, ..EngineOptions::default() };
     let db = Database::open_blocking(path, Options { threads: Some(2), ..Options::from(engine) }).unwrap();
     db.sql_blocking(&format!(
@@ -32,7 +32,7 @@ fn open(path: &str) -> Database {
 }
 
 /// Vectors of a few directions, some of them alike, some zero, some null.
-fn rows(rng: &mut SmallRng, ids: impl Iterator<Item = i64>) -> RecordBatch {
+pub(in crate::query::search) fn rows(rng: &mut SmallRng, ids: impl Iterator<Item = i64>) -> RecordBatch {
     let ids: Vec<i64> = ids.collect();
     let mut values = Vec::with_capacity(ids.len() * DIMS);
     for id in &ids {
@@ -58,7 +58,7 @@ fn rows(rng: &mut SmallRng, ids: impl Iterator<Item = i64>) -> RecordBatch {
 }
 
 /// Distance, as bits, and id.
-fn found(db: &Database, sql: &str) -> Vec<(Option<u64>, i64)> {
+pub(in crate::query::search) fn found(db: &Database, sql: &str) -> Vec<(Option<u64>, i64)> {
     let batches = db.sql_blocking(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     let of_batch = |batch: &RecordBatch| {
         let distances = batch.column(0).as_primitive::<Float64Type>().clone();
@@ -69,7 +69,7 @@ fn found(db: &Database, sql: &str) -> Vec<(Option<u64>, i64)> {
     batches.iter().flat_map(of_batch).collect()
 }
 
-fn query(seed: u64) -> String {
+pub(in crate::query::search) fn query(seed: u64) -> String {
     let mut rng = SmallRng::seed_from_u64(seed);
     let near = rng.random_range(0..20) as f32;
     let numbers = (0..DIMS).map(|at| (at as f32 * near).sin() + rng.random_range(-0.1..0.1));
@@ -106,7 +106,7 @@ fn counter(db: &Database, name: &str) -> usize {
 }
 
 /// What a plan says it counted.
-fn count(plan: &str, name: &str) -> usize {
+pub(in crate::query::search) fn count(plan: &str, name: &str) -> usize {
     let after = plan.split(&format!("{name}=")).nth(1).unwrap_or_else(|| panic!("no {name} in {plan}"));
     let number = after.split([',', ']']).next().unwrap().trim();
     // Counts from a thousand on are shown in thousands.

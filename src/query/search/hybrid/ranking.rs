@@ -53,7 +53,8 @@ impl Ranking for Searches {
     ) -> Result<(Vec<u64>, Vec<ArrayRef>)> {
         let texts = self.wording.nearest(rows, work, self.depth, metrics).await?;
         let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
-        let near = Arc::new(KnnSearch { rows: (**rows).clone(), vector: self.vector, placement });
+        let near =
+            Arc::new(KnnSearch { rows: (**rows).clone(), vector: self.vector, placement, within: None });
         let near = nearest_rows(&near, work, &self.query, self.depth, metrics).await?.into_near();
         let fused = self.weights.fuse(&texts, &near, k);
         let of_rows = |value: fn(&Fused) -> Option<f64>| -> ArrayRef {

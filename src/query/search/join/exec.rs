@@ -114,7 +114,7 @@ impl DisplayAs for NearestJoinExec {
                 let scan = &search.rows.scan;
                 let schema = scan.schema();
                 write!(f, "{}.{})", scan.table(), schema.field(search.vector).name())?;
-                search.rows.filter.as_ref().map_or(Ok(()), |filter| write!(f, ", filter={filter}"))
+                write!(f, "{}", search.rows.conditions())
             }
             Side::Plan(plan, vector) => write!(f, "{})", plan.schema().field(*vector).name()),
         }
@@ -161,11 +161,12 @@ impl ExecutionPlan for NearestJoinExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let filter = match &self.side {
-            Side::Table(search, _) => search.rows.filter.as_ref(),
+        let conditions = match &self.side {
+            Side::Table(search, _) => Some(search.rows.expressions()),
             Side::Plan(..) => None,
         };
-        apply_expression_roots(std::iter::once(&self.wanted.vector).chain(filter), f)
+        let roots = std::iter::once(&self.wanted.vector).chain(conditions.into_iter().flatten());
+        apply_expression_roots(roots, f)
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -9,7 +9,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::parser::Parser;
-use trilith_engine::{TableName, TableView, WriteMode};
+use trilith_engine::{TableName, TableView, ValuePart, WriteMode};
 
 use crate::database::Database;
 use crate::error::{Error, Result};
@@ -97,6 +97,23 @@ impl Table {
         let view = self.view()?;
         let projection = projection(&view, columns)?;
         Ok(view.get(&arrays, projection.as_deref())?)
+    }
+
+    /// Bytes `range` of the value that the row of a key has in a column of strings or bytes, cut at the value's end; `None`
+    /// when there is no such row, or its value is null. Of a large value only what the range touches is read.
+    ///
+    /// # Errors
+    /// As [`Table::get`]; `Invalid` for a column of another type, and for a range that ends before it starts.
+    pub fn get_range(
+        &self,
+        key: &[ScalarValue],
+        column: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<Option<ValuePart>> {
+        let arrays = key.iter().map(ScalarValue::to_array).collect::<Result<Vec<_>, _>>()?;
+        let view = self.view()?;
+        let column = view.def().require_column(column)?;
+        Ok(view.get_range(&arrays, column, range)?)
     }
 
     /// The rows of many keys, one array per key column: the rows found, and for each key its row among them.

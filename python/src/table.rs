@@ -4,7 +4,7 @@
 //! SQL text in it is a statement like any other.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use trilith::engine::{TableName, TableView, WriteMode};
 
 use crate::arrow_schema::ArrowSchema;
@@ -81,6 +81,24 @@ impl Table {
         let key = key_arrays(&view, key)?;
         let found = py.detach(|| view.get(&key, None)).map_err(from_engine)?;
         found.map(|row| dict(py, &row, 0)).transpose()
+    }
+
+    /// Return bytes of one value of the row of this key, or None: from `start` on, at most `length`, all for None.
+    #[pyo3(signature = (key, column, start, length, /))]
+    fn get_range<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        column: &str,
+        start: u64,
+        length: Option<u64>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let view = self.view()?;
+        let key = key_arrays(&view, key)?;
+        let column = view.def().require_column(column).map_err(from_engine)?;
+        let end = length.map_or(u64::MAX, |length| start.saturating_add(length));
+        let found = py.detach(|| view.get_range(&key, column, start..end)).map_err(from_engine)?;
+        Ok(found.map(|part| PyBytes::new(py, &part.bytes)))
     }
 
     /// Tell whether a row has this key.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -152,3 +154,25 @@ def test_a_handle_follows_its_table(db: trilith.Database, items: trilith.Table) 
     db.drop_table("items", if_exists=True)
     with pytest.raises(trilith.NotFound):
         db.drop_table("items")
+
+
+def test_part_of_a_large_value_is_read_wherever_it_lies(tmp_path: Path) -> None:
+    image = bytes(range(256)) * 1000
+    with trilith.connect(tmp_path / "db") as db:
+        table = db.create_table("t", {"id": "BIGINT", "image": "BYTEA", "note": "TEXT"}, primary_key="id")
+        table.append([{"id": 1, "image": image, "note": "é" * 5000}, {"id": 2, "image": b"small", "note": None}])
+        for _ in range(2):
+            assert table.get_range(1, "image") == image
+            assert table.get_range(1, "image", 70_000, 500) == image[70_000:70_500]
+            assert table.get_range(1, "image", 255_990, 500) == image[255_990:]
+            assert table.get_range(1, "note", 2, 4) == "éé".encode()
+            assert table.get_range(2, "image", 1) == b"mall"
+            assert table.get_range(2, "note") is None
+            assert table.get_range(3, "image") is None
+            assert table.get(1) == {"id": 1, "image": image, "note": "é" * 5000}
+            with pytest.raises(trilith.Invalid, match="strings and bytes"):
+                table.get_range(1, "id")
+            with pytest.raises(trilith.NotFound, match="immage"):
+                table.get_range(1, "immage")
+            db.flush()
+    assert list((tmp_path / "db" / "blob").iterdir())

@@ -92,6 +92,26 @@ class Table(Searches):
         """Return the row of each key, or None where there is none, in the order of the keys."""
         return self._native.get_many(keys if hasattr(keys, "__len__") else list(keys))
 
+    def get_range(self, key: Any, column: str, start: int = 0, length: int | None = None) -> bytes | None:
+        """Return bytes of one value: of the row of ``key`` those of ``column`` from byte ``start`` on.
+
+        A value of more than 4 KiB lies beside the rows: only its blocks of 4 KiB that hold these bytes are read.
+
+        Args:
+            key: As for :meth:`get`.
+            column: A column of strings, whose UTF-8 bytes are returned, or of bytes.
+            start: The first byte.
+            length: How many bytes at most; to the end of the value for None.
+
+        Returns:
+            The bytes, fewer where the value ends before; None when there is no such row, or the value is null.
+
+        Raises:
+            Invalid: the column holds neither strings nor bytes, or the key is none of this table.
+            NotFound: there is no such column.
+        """
+        return self._native.get_range(key, column, start, length)
+
     def scan(
         self,
         columns: Sequence[str] | None = None,

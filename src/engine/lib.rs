@@ -26,7 +26,7 @@ pub use db::{
     AlterTable, Appender, BackupProgress, BackupReport, Change, ChangeKind, Changes, CheckReport,
     CompactionInfo, CopyMode, Damage, Engine, ExportReport, Fields, FileInfo, FileReport, FreshRows,
     IfExists, IndexInfo, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan, RepairReport, Row,
-    ScanPart, Snapshot, TableSpec, TableStats, TableView, Tag, Transaction, VacuumReport, Version,
+    ScanPart, Snapshot, TableSpec, TableStats, TableView, Tag, Transaction, VacuumReport, ValuePart, Version,
     WriteBatch, WriteMode, check_path, check_storage, conform, inspect_file, inspect_path, key_schema,
     open_path, repair_path, repair_storage, restore_path, restore_storage,
 };

@@ -86,6 +86,9 @@ pub struct Options {
     pub batch_rows: usize,
     /// Bytes at which a flush, a bulk append or a compaction starts a new SSTable.
     pub file_bytes: usize,
+    /// Strings and bytes longer than this are stored beside the rows, once, so that flushes and compactions do not copy them
+    /// and reads of other columns do not pass over them; at least 66. 0 keeps all values in the rows.
+    pub blob_bytes: usize,
     /// Bytes a second that compaction may write; 0 is no limit. Flushes are never held back.
     pub compaction_bytes_per_second: u64,
     /// The time by which rows of tables with a `ttl` expire.
@@ -114,6 +117,7 @@ impl Default for Options {
             transaction_bytes: 256 << 20,
             batch_rows: 8192,
             file_bytes: 128 << 20,
+            blob_bytes: 4 << 10,
             compaction_bytes_per_second: 0,
             clock: Arc::new(SystemClock),
             reserve_bytes: 256 << 10,

@@ -218,7 +218,7 @@ impl Appender {
         let mut live = core.maintenance.lock();
         core.check_writable()?;
         let table = self.present_table()?;
-        let mut files = core.open_files(&table.def, std::mem::take(&mut self.runs))?;
+        let mut files = core.open_files(&table.def, std::mem::take(&mut self.runs), &[])?;
         self.settle_runs(&mut files)?;
         let old = self.settle_old_files(&table, &files)?;
         let mut writer = core.writer.lock();
@@ -262,7 +262,7 @@ impl Appender {
 
     fn take_over(&mut self, output: Output) -> Result<()> {
         let files = output.finish()?;
-        self.unpublished.1.extend(files.iter().map(|info| info.file));
+        self.unpublished.1.extend(self.core.new_files(&files));
         self.runs.extend(files);
         Ok(())
     }

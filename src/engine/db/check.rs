@@ -8,7 +8,7 @@ use super::recovery::recover;
 use crate::common::{DatabaseId, Error, FileId, Result};
 use crate::format::layout;
 use crate::io::Storage;
-use crate::lsm::TableFile;
+use crate::lsm::{KnownBlobs, TableFile};
 
 /// What a check found.
 #[derive(Clone, Debug, Default)]
@@ -61,21 +61,27 @@ fn check_files(
     progress: &mut dyn FnMut(&str),
     report: &mut CheckReport,
 ) -> Result<()> {
-    let manifest = &stored.manifest;
+    let (manifest, mut blobs) = (&stored.manifest, KnownBlobs::default());
     for record in &manifest.tables {
         let key = super::maintenance::key_spec(&record.def.clone().derive())?;
-        for file in record.files.iter().filter(|file| seen.insert(file.sst.file)) {
+        for file in &record.files {
+            if !seen.insert(file.sst.file) {
+                continue;
+            }
             progress(&layout::sst(file.sst.file));
             let deletes = file.deletes.and_then(|id| manifest.deletes.iter().find(|info| info.file == id));
             let (storage, sst) = (Arc::clone(storage), file.sst.clone());
             let opened = TableFile::with_stored(
                 storage,
                 stored.database,
-                sst,
-                key.clone(),
-                deletes.copied(),
-                file.dead,
+                (sst, key.clone()),
+                (deletes.copied(), file.dead),
+                &mut blobs,
             );
+            for blob in opened.blobs().iter().filter(|blob| seen.insert(blob.info().file)) {
+                progress(&blob.info().path());
+                report.count(blob.info().len, 0, blob.verify());
+            }
             let verified = opened
                 .reader()
                 .and_then(|reader| reader.verify())

@@ -3,6 +3,7 @@
 //! A merge that was cancelled, or whose table was dropped or changed meanwhile, never publishes: whether it still
 //! may is decided under the lock that publishes. Its files are removed at once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,7 @@ use super::manifest::Manifest;
 use crate::common::{Error, Figure, FileId, Result, SeqNo, TableId, record_duration, sync};
 use crate::format::table::TableDef;
 use crate::lsm::compaction::{BOTTOM, Choice, Compacted, FileShape, Reason, Sizes, choose, compact_files};
-use crate::lsm::{Expiry, TableFile, TableState};
+use crate::lsm::{BlobPlan, Expiry, TableFile, TableState, blob_shares, mostly_garbage, worst};
 
 /// Files that one merge reads, in full files, where a smaller choice is to be had.
 const JOB_FILES: u64 = 16;
@@ -26,12 +27,16 @@ struct Due {
     inputs: Vec<Arc<TableFile>>,
     level: u8,
     reason: Reason,
+    /// Blob files to be given up.
+    moved: HashSet<FileId>,
 }
 
 impl Due {
-    fn new(table: &Arc<TableState>, choice: &Choice) -> Self {
+    /// The inputs let go of the blob files in `moved`, and of all that are mostly garbage.
+    fn new(table: &Arc<TableState>, choice: &Choice, moved: &HashSet<FileId>) -> Self {
         let inputs = choice.inputs.iter().map(|&i| Arc::clone(&table.files[i])).collect();
-        Self { table: Arc::clone(table), inputs, level: choice.level, reason: choice.reason }
+        let moved = moved | &mostly_garbage(&blob_shares(&table.files));
+        Self { table: Arc::clone(table), inputs, level: choice.level, reason: choice.reason, moved }
     }
 
     fn info(&self) -> CompactionInfo {
@@ -65,9 +70,21 @@ impl Core {
     fn next_compaction(&self) -> Option<Due> {
         let state = Arc::clone(&self.published.load().state);
         state.tables.values().filter(|table| self.jobs.is_free(table.def.id)).find_map(|table| {
-            let choice = choose(table.def.options.compaction, &shapes(table, self.now()), self.sizes())?;
-            Some(Due::new(table, &choice))
+            let shapes = shapes(table, self.now());
+            match choose(table.def.options.compaction, &shapes, self.sizes()) {
+                Some(choice) => Some(Due::new(table, &choice, &HashSet::new())),
+                None => Self::collection(table, &shapes),
+            }
         })
+    }
+
+    /// A file of the table that keeps the blob file alive of which too little is needed.
+    fn collection(table: &Arc<TableState>, shapes: &[FileShape<'_>]) -> Option<Due> {
+        let worst = worst(&blob_shares(&table.files))?;
+        let refers = |i: &usize| table.files[*i].blobs().iter().any(|blob| blob.info().file == worst);
+        let at = (0..shapes.len()).find(|i| shapes[*i].settled && refers(i))?;
+        let choice = Choice { inputs: vec![at], level: shapes[at].level, reason: Reason::Blobs };
+        Some(Due::new(table, &choice, &HashSet::from([worst])))
     }
 
     fn sizes(&self) -> Sizes {
@@ -89,12 +106,13 @@ impl Core {
             let is_done = inputs.is_empty() || (inputs.len() == 1 && inputs.iter().all(is_clean));
             (!is_done).then_some((inputs, BOTTOM))
         };
-        self.compact_at_once(id, |table| all(&shapes(table, self.now()))).map(drop)
+        self.compact_at_once(id, &HashSet::new(), |table| all(&shapes(table, self.now()))).map(drop)
     }
 
-    /// Rewrites one file of a table without its dead rows, at its level. False when it is no longer there.
-    pub fn rewrite(&self, id: TableId, file: FileId) -> Result<bool> {
-        self.compact_at_once(id, |table| {
+    /// Rewrites one file of a table without its dead rows and without what it needs of the blob files `moved`, at its level.
+    /// False when it is no longer there.
+    pub fn rewrite(&self, id: TableId, file: FileId, moved: &HashSet<FileId>) -> Result<bool> {
+        self.compact_at_once(id, moved, |table| {
             let at = table.files.iter().position(|other| other.id() == file)?;
             shapes(table, self.now())[at].settled.then(|| (vec![at], table.files[at].level()))
         })
@@ -104,6 +122,7 @@ impl Core {
     fn compact_at_once(
         &self,
         id: TableId,
+        moved: &HashSet<FileId>,
         choose: impl Fn(&TableState) -> Option<(Vec<usize>, u8)>,
     ) -> Result<bool> {
         loop {
@@ -111,7 +130,7 @@ impl Core {
             let Some(table) = state.table_by_id(id) else { return Ok(false) };
             let Some((inputs, level)) = choose(table) else { return Ok(false) };
             let choice = Choice { inputs, level, reason: Reason::Manual };
-            match self.compact_due(&Due::new(table, &choice)) {
+            match self.compact_due(&Due::new(table, &choice, moved)) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {
                     self.jobs.cancel(Some(id));
@@ -150,10 +169,12 @@ impl Core {
             self.keep_pace(bytes, due, job)
         };
         let expiry = Expiry::of(&due.table.def, self.now());
-        let output = self.output(&due.table, (min, max));
+        let (def, moved) = (&due.table.def, due.moved.clone());
+        let blobs = BlobPlan::merge(self.options.blob_bytes, def, &due.inputs, moved)?;
+        let output = self.output(&due.table, (min, max)).separating(blobs);
         let compacted = compact_files(&due.table.def, due.inputs.clone(), expiry, output, &mut step)?;
-        let bytes_out = compacted.files.iter().map(|info| info.data_len + info.sum_len).sum();
-        let written: Vec<FileId> = compacted.files.iter().map(|info| info.file).collect();
+        let bytes_out = self.new_bytes(&compacted.files);
+        let written = self.new_files(&compacted.files);
         self.store_derived(&due.table, &compacted.files);
         let published = self.publish_compacted(due, job, compacted);
         if published.is_err() {
@@ -205,7 +226,7 @@ impl Core {
 
     fn publish_compacted(&self, due: &Due, job: &Job<'_>, mut compacted: Compacted) -> Result<u64> {
         let id = due.table.def.id;
-        let mut outputs = self.open_files(&due.table.def, compacted.files.clone())?;
+        let mut outputs = self.open_files(&due.table.def, compacted.files.clone(), &due.inputs)?;
         self.adopt(&due.table, &outputs);
         let before = Arc::clone(&self.published.load().state);
         if let Some(table) = before.table_by_id(id) {
@@ -226,6 +247,8 @@ impl Core {
         let mut files: Vec<Arc<TableFile>> =
             table.files.iter().filter(|file| !inputs.contains(&file.id())).map(Arc::clone).collect();
         let written = outputs.len() as u64;
+        // The last file that needed one of their blob files may be gone by now.
+        outputs.iter().for_each(|file| file.keep_blobs());
         files.extend(drop_dead(outputs.clone()));
         let record = |manifest: &mut Manifest| {
             manifest.deletes.extend(stored);
@@ -262,6 +285,7 @@ fn shape(file: &TableFile, oldest_unflushed: Option<SeqNo>, expiry: Option<Expir
     let expired = expiry.and_then(|expiry| expiry.count_in_file(file).ok()).unwrap_or(0);
     FileShape {
         bytes: file.bytes(),
+        blob_bytes: file.blob_bytes(),
         rows: file.info().rows,
         // Some of the expired rows may be deleted too: the greater count is sure.
         dead: file.dead_rows().max(expired),

@@ -19,7 +19,7 @@ use crate::common::{ClosedReason, DatabaseId, Epoch, Error, Figures, FileId, Opt
 use crate::format::{Hash128, layout};
 use crate::io::{LockGuard, Storage};
 use crate::lsm::compaction::Pace;
-use crate::lsm::{FileNumbers, Output, Published, Retired, State, TableState};
+use crate::lsm::{BlobPlan, FileNumbers, Output, Published, Retired, State, TableState};
 use crate::wal::{WalEnd, WalWriter};
 
 /// Manifests kept behind the live one.
@@ -295,11 +295,11 @@ impl Core {
             sizes,
             range,
         )
+        .separating(BlobPlan::fresh(self.options.blob_bytes))
     }
 
     /// Makes new files' names durable, before a manifest names them.
     pub fn sync_files(&self) -> Result<()> {
-        self.storage.sync_dir(layout::SST_DIR)?;
-        self.storage.sync_dir(layout::DEL_DIR)
+        layout::NAMED_DIRS.iter().try_for_each(|dir| self.storage.sync_dir(dir))
     }
 }

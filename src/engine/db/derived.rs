@@ -23,7 +23,7 @@ impl Core {
         if !has_codes(&table.def) && wanted.is_empty() {
             return;
         }
-        for file in self.open_files(&table.def, files.to_vec()).unwrap_or_default() {
+        for file in self.open_files(&table.def, files.to_vec(), &table.files).unwrap_or_default() {
             let _ = file.store_codes();
             wanted.make(&file, &table.def);
         }

@@ -1,9 +1,11 @@
 //! The files and memtables of a table, described for people.
 
+use std::sync::Arc;
+
 use crate::common::SeqNo;
 use crate::format::layout;
 use crate::format::table::TableName;
-use crate::lsm::TableState;
+use crate::lsm::{TableFile, TableState, blob_shares};
 
 /// One file of a table, for people.
 #[derive(Clone, Debug)]
@@ -12,13 +14,13 @@ pub struct FileInfo {
     pub table: TableName,
     /// Path within the database.
     pub path: String,
-    /// "sst", or "memtable" for rows that no file holds yet.
+    /// "sst", "blob" for large values beside the rows, or "memtable" for rows that no file holds yet.
     pub kind: &'static str,
     /// Bytes on disk, or in memory for a memtable.
     pub bytes: u64,
-    /// Rows in it.
+    /// Rows in it; of large values, values.
     pub rows: u64,
-    /// Rows of it that are deleted or replaced.
+    /// Rows of it that are deleted or replaced; values that no row refers to.
     pub dead_rows: u64,
     /// Oldest commit with a row in it.
     pub min_seq: SeqNo,
@@ -43,6 +45,21 @@ pub(super) fn table_files(table: &TableState) -> Vec<FileInfo> {
             max_seq: file.max_seq(),
         })
         .collect();
+    files.extend(blob_shares(&table.files).iter().map(|share| {
+        let refers =
+            |file: &&Arc<TableFile>| file.info().blobs.iter().any(|used| used.blob.file == share.info.file);
+        let referring = || table.files.iter().filter(refers);
+        FileInfo {
+            table: name(),
+            path: share.info.path(),
+            kind: "blob",
+            bytes: share.info.len,
+            rows: share.info.values,
+            dead_rows: share.info.values.saturating_sub(share.values),
+            min_seq: referring().map(|file| file.info().min_seq).min().unwrap_or_default(),
+            max_seq: referring().map(|file| file.max_seq()).max().unwrap_or_default(),
+        }
+    }));
     files.extend(table.memtables().filter(|memtable| !memtable.is_empty()).map(|memtable| FileInfo {
         table: name(),
         path: String::new(),

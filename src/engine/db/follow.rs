@@ -215,6 +215,7 @@ fn read_log(
 pub(super) fn open_everything(state: &State) {
     for file in state.tables.values().flat_map(|table| table.files.iter()) {
         let _ = file.reader().map(|_| ()).and_then(|()| file.deletes().map(|_| ()));
+        file.blobs().iter().for_each(|blob| drop(blob.open()));
     }
 }
 

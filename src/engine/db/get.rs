@@ -10,7 +10,7 @@ use super::conform::conform_key_arrays;
 use super::view::TableView;
 use crate::common::{Error, Result, SeqNo};
 use crate::format::table::{TableDef, record_batch};
-use crate::lsm::columns::{projected, read_arrays};
+use crate::lsm::columns::{projected, read_row};
 use crate::lsm::{Gather, TableFile};
 use crate::memtable::Found;
 use crate::sstable::SortedKeys;
@@ -50,7 +50,7 @@ impl Row<'_> {
 }
 
 /// Where the live row of a key is.
-enum Place {
+pub(super) enum Place {
     Entry(Found),
     File(Arc<TableFile>, u64),
 }
@@ -106,7 +106,7 @@ impl TableView {
                 let reader = file.reader()?;
                 let batch = reader.batch_of_row(*row);
                 let index = (row - reader.batch_rows(batch).start) as usize;
-                (read_arrays(self.def(), reader, batch, columns)?, index)
+                read_row(self.def(), reader, batch, columns, index)?
             }
         })
     }
@@ -188,7 +188,7 @@ impl TableView {
         Ok(None)
     }
 
-    fn find(&self, key: &[u8]) -> Result<Option<Place>> {
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Place>> {
         let Some(place) = self.find_stored(key)? else { return Ok(None) };
         Ok((!self.has_expired(&place)?).then_some(place))
     }

@@ -76,7 +76,8 @@ impl History {
     /// does not name. A manifest that cannot be read keeps nothing: who asks for its versions is told.
     pub fn open(storage: &Arc<dyn Storage>, live: &Stored, state: &State) -> (Self, Vec<Retired>) {
         let (mut history, mut retired) = (Self::default(), Vec::new());
-        let mut known: Vec<Arc<TableFile>> = all_files(state).map(Arc::clone).collect();
+        let live_files: Vec<Arc<TableFile>> = all_files(state).map(Arc::clone).collect();
+        let mut known = live_files.clone();
         for entry in &live.manifest.history {
             let opened = manifest::load_retained(&**storage, live.database, entry)
                 .and_then(|manifest| history.open_kept(storage, live.database, &manifest, &known));
@@ -84,6 +85,7 @@ impl History {
                 if known.iter().all(|known| known.id() != file.id()) {
                     // Only kept versions name it.
                     retired.push(file.retire());
+                    retired.extend(file.retire_blobs(&live_files));
                     known.push(file);
                 }
             }

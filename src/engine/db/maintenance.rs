@@ -1,5 +1,6 @@
 //! Flush: what turns the log and memtables into sorted files, without being asked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use crate::common::{Figure, FileId, Result, SeqNo, TableId, record_duration};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::layout;
 use crate::format::table::TableDef;
-use crate::lsm::{State, TableFile, TableState, flush_memtable, remove_files};
+use crate::lsm::{KnownBlobs, State, TableFile, TableState, flush_memtable, remove_files};
 use crate::memtable::MemTable;
 use crate::sstable::{KeySpec, SstInfo};
 
@@ -148,14 +149,14 @@ impl Core {
             let range = (memtable.first_seq().unwrap_or_default(), memtable.last_seq().unwrap_or_default());
             last_seq = last_seq.max(range.1);
             let output = flush_memtable(&state, self.output(&state, range))?;
-            written.extend(output.files.iter().map(|info| info.file));
-            bytes += output.files.iter().map(|info| info.data_len + info.sum_len).sum::<u64>();
+            written.extend(self.new_files(&output.files));
+            bytes += self.new_bytes(&output.files);
             let mut files: Vec<Arc<TableFile>> = state.files.to_vec();
             for (position, bitmap) in output.deletes {
                 files[position] = Arc::new(files[position].with_bitmap(bitmap));
             }
             self.store_derived(&state, &output.files);
-            let new = self.open_files(&state.def, output.files)?;
+            let new = self.open_files(&state.def, output.files, &state.files)?;
             self.adopt(&state, &new);
             files.extend(new);
             let frozen = state.frozen[1..].to_vec();
@@ -210,12 +211,33 @@ impl Core {
         });
     }
 
-    /// Files of a table, as versions hold them.
-    pub fn open_files(&self, table: &TableDef, files: Vec<SstInfo>) -> Result<Vec<Arc<TableFile>>> {
-        let key = key_spec(table)?;
-        let open =
-            |info| Arc::new(TableFile::new(Arc::clone(&self.storage), self.database, info, key.clone()));
+    /// Files of a table, as versions hold them. They share blob files with the `others`, which may refer to the same.
+    pub fn open_files(
+        &self,
+        table: &TableDef,
+        files: Vec<SstInfo>,
+        others: &[Arc<TableFile>],
+    ) -> Result<Vec<Arc<TableFile>>> {
+        let (key, mut known) = (key_spec(table)?, KnownBlobs::of(others));
+        let open = |info| {
+            let storage = Arc::clone(&self.storage);
+            Arc::new(TableFile::new(storage, self.database, info, key.clone(), &mut known))
+        };
         Ok(files.into_iter().map(open).collect())
+    }
+
+    /// Bytes of SSTables just written, and of the blob files written with them.
+    pub fn new_bytes(&self, files: &[SstInfo]) -> u64 {
+        let blobs = files.iter().flat_map(|info| &info.blobs).map(|used| (used.blob.file, used.blob.len));
+        let new: BTreeMap<FileId, u64> = blobs.filter(|(file, _)| self.numbers.is_unnamed(*file)).collect();
+        files.iter().map(|info| info.data_len + info.sum_len).sum::<u64>() + new.values().sum::<u64>()
+    }
+
+    /// Numbers of SSTables just written, and of the blob files written with them.
+    pub fn new_files(&self, files: &[SstInfo]) -> Vec<FileId> {
+        let blobs = files.iter().flat_map(|info| &info.blobs).map(|used| used.blob.file);
+        let new = blobs.filter(|file| self.numbers.is_unnamed(*file));
+        files.iter().map(|info| info.file).chain(new).collect()
     }
 
     pub fn remove_logs(&self, before: FileId) {
@@ -232,7 +254,12 @@ impl Core {
         let missing = before.iter().filter(|file| !after.iter().any(|kept| kept.id() == file.id()));
         let mut retired = self.retired.lock();
         retired.retain(|file| file.held().is_some());
-        retired.extend(missing.map(|file| file.retire()));
+        // A merge that was under way may bring back what the last file let go of.
+        after.iter().for_each(|file| file.keep_blobs());
+        for file in missing {
+            retired.push(file.retire());
+            retired.extend(file.retire_blobs(after));
+        }
     }
 
     /// True when memtables wait for a flush.

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::history::{Retained, Tag};
 use crate::common::{DatabaseId, Epoch, Error, FileId, Result, Retention, SeqNo, TableId};
 use crate::format::Hash128;
+use crate::format::blob::BlobInfo;
 use crate::format::deletes::DeletesInfo;
 use crate::format::layout;
-use crate::format::sealed::{Sealed, seal, unseal};
+use crate::format::sealed::{FORMAT_VERSION, PLAIN_VERSION, Sealed, seal, unseal};
 use crate::format::table::TableDef;
 use crate::io::{Fence, FileReader, Storage};
 use crate::sstable::SstInfo;
@@ -142,10 +143,22 @@ impl Manifest {
         unused.into_iter().map(|info| info.file).collect()
     }
 
-    /// Numbers of the SSTables and bitmap files that it names.
+    /// Numbers of the SSTables, blob files and bitmap files that it names; of some more than once.
     pub fn files(&self) -> impl Iterator<Item = FileId> {
         let files = self.tables.iter().flat_map(|table| &table.files).map(|file| file.sst.file);
-        files.chain(self.deletes.iter().map(|info| info.file))
+        let blobs = self.blobs().map(|blob| blob.file);
+        files.chain(blobs).chain(self.deletes.iter().map(|info| info.file))
+    }
+
+    /// The blob files that its SSTables refer to; one for each that refers to it.
+    pub fn blobs(&self) -> impl Iterator<Item = &BlobInfo> {
+        let files = self.tables.iter().flat_map(|table| &table.files);
+        files.flat_map(|file| &file.sst.blobs).map(|used| &used.blob)
+    }
+
+    /// True when a reader that knows no blob files would take cut values for whole ones.
+    fn has_blobs(&self) -> bool {
+        self.blobs().next().is_some()
     }
 
     /// Every file the manifest names, as paths.
@@ -155,6 +168,7 @@ impl Manifest {
         let mut paths: Vec<String> =
             files.flat_map(|file| [layout::sst(file.sst.file), layout::sum(file.sst.file)]).collect();
         paths.extend(self.deletes.iter().map(|info| layout::del(info.file)));
+        paths.extend(self.blobs().map(BlobInfo::path));
         paths
     }
 }
@@ -269,7 +283,8 @@ pub fn publish(
     manifest: &Manifest,
     fence: Fence<'_>,
 ) -> Result<Hash128, PublishError> {
-    let header = Sealed { magic: MANIFEST_MAGIC, database, number: manifest.number };
+    let version = if manifest.has_blobs() { FORMAT_VERSION } else { PLAIN_VERSION };
+    let header = Sealed { magic: MANIFEST_MAGIC, version, database, number: manifest.number };
     let payload =
         serde_json::to_vec(manifest).map_err(|e| PublishError::Unchanged(Error::Internal(e.to_string())))?;
     let (bytes, hash) = seal(header, &payload);
@@ -286,7 +301,7 @@ pub fn publish(
     let current = Current { number: manifest.number, len: bytes.len() as u64, hash };
     let payload =
         serde_json::to_vec(&current).map_err(|e| PublishError::Unchanged(Error::Internal(e.to_string())))?;
-    let (bytes, _) = seal(Sealed { magic: CURRENT_MAGIC, ..header }, &payload);
+    let (bytes, _) = seal(Sealed { magic: CURRENT_MAGIC, version: PLAIN_VERSION, ..header }, &payload);
     let draft = format!("{}.{}.new", layout::CURRENT, manifest.epoch);
     storage.write_draft(&draft, &bytes).and_then(|()| fence()).map_err(PublishError::Unchanged)?;
     // Up to the rename a failure changes nothing; from here on it may have.

@@ -48,6 +48,7 @@ mod stats;
 mod tag;
 mod transaction;
 mod vacuum;
+mod value;
 mod view;
 mod watch;
 
@@ -80,4 +81,5 @@ pub use snapshot::Snapshot;
 pub use stats::TableStats;
 pub use transaction::{Isolation, Transaction};
 pub use vacuum::VacuumReport;
+pub use value::ValuePart;
 pub use view::TableView;

@@ -47,6 +47,11 @@ fn open_writer(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let own = lock.numbers_above(used)?;
     let stored = match stored {
         Some(stored) => {
+            // A folder that came with a later version of the format may be missing; its name must be durable before a
+            // manifest names a file in it.
+            for dir in layout::DIRS {
+                storage.create_dir(dir)?;
+            }
             // The last process may have died between the renaming of CURRENT and the sync of its folder; what the
             // manifest before it needs is removed below.
             storage.sync_dir("")?;
@@ -87,7 +92,7 @@ fn next_numbers(storage: &dyn Storage, stored: &Stored, own: Option<u64>) -> Res
         // What is listed may be another writer's, which numbers its files apart.
         Some(own) => file = FileId(own),
         None => {
-            for dir in [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR] {
+            for dir in layout::DATA_DIRS {
                 let used = storage.list(dir)?.iter().filter_map(|name| layout::file_number(name)).max();
                 file = file.max(used.map_or(file, FileId::next));
             }
@@ -149,9 +154,8 @@ fn create(storage: &dyn Storage, lock: &dyn LockGuard, own: Option<u64>) -> Resu
 pub(super) fn refuse_remains(storage: &dyn Storage) -> Result<()> {
     let is_first = |name: &String| layout::is_first_manifest(name) || layout::is_draft(name);
     let manifests = storage.list(layout::MANIFEST_DIR)?.iter().any(|name| !is_first(name));
-    let files = [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR];
     let mut remains = manifests;
-    for dir in files {
+    for dir in layout::DATA_DIRS {
         remains |= !storage.list(dir)?.is_empty();
     }
     if remains {

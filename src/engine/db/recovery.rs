@@ -14,7 +14,7 @@ use crate::common::{DatabaseId, Epoch, Error, FileId, Result, SeqNo};
 use crate::format::deletes::DeletesInfo;
 use crate::format::layout;
 use crate::io::{Fence, Storage};
-use crate::lsm::{State, TableFile, TableState};
+use crate::lsm::{KnownBlobs, State, TableFile, TableState};
 use crate::wal::{self, ReplayBound, WalTail, WalWriter, read_header};
 
 /// What the log gave back.
@@ -104,6 +104,7 @@ pub(super) fn open_files(
 ) -> Result<Vec<Arc<TableFile>>> {
     let key = key_spec(&record.def.clone().derive())?;
     let mut files = Vec::with_capacity(record.files.len());
+    let mut blobs = KnownBlobs::of(open);
     for file in &record.files {
         let stored = stored_deletes(manifest, file)?;
         let known = open.iter().find(|known| *known.info() == file.sst);
@@ -112,7 +113,8 @@ pub(super) fn open_files(
             Some(known) => Arc::new(known.with_stored_deletes(stored, file.dead)),
             None => {
                 let (storage, sst) = (Arc::clone(storage), file.sst.clone());
-                let opened = TableFile::with_stored(storage, database, sst, key.clone(), stored, file.dead);
+                let (sst, stored) = ((sst, key.clone()), (stored, file.dead));
+                let opened = TableFile::with_stored(storage, database, sst, stored, &mut blobs);
                 Arc::new(opened.at_level(file.level))
             }
         });

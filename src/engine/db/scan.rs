@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema};
 use roaring::RoaringBitmap;
 
@@ -13,7 +13,7 @@ use crate::format::stats::ColumnStats;
 use crate::format::table::{TableDef, record_batch};
 use crate::index::CodedRows;
 use crate::lsm::TableFile;
-use crate::lsm::columns::{live_rows, read_columns};
+use crate::lsm::columns::{live_rows, read_around, read_live};
 use crate::memtable::{Chunk, ChunkKeys, MemTable};
 use crate::sstable::SstReader;
 
@@ -123,9 +123,14 @@ impl ScanPart {
     pub fn read(&self, i: usize, columns: &[usize], row_id: bool) -> Result<RecordBatch> {
         match &self.source {
             Source::File { reader, hidden, .. } => {
-                let rows = read_columns(&self.table, reader, i, columns)?;
-                let rows = if row_id { with_row_ids(rows, self.file_row_ids(reader, i)?)? } else { rows };
-                masked(rows, live_rows(reader.batch_rows(i), hidden).as_ref())
+                let live = live_rows(reader.batch_rows(i), hidden);
+                let rows = read_live(&self.table, reader, i, columns, live.as_ref())?;
+                if !row_id {
+                    return Ok(rows);
+                }
+                let ids = self.file_row_ids(reader, i)?;
+                let ids = live.map_or(Ok(Arc::new(ids.clone()) as _), |live| filter(&ids, &live))?;
+                with_row_ids(rows, ids)
             }
             Source::MemTable { chunks, .. } => {
                 let (chunk, live) = &chunks[i];
@@ -133,7 +138,8 @@ impl ScanPart {
                     return Err(Error::Internal("a scan of deletions".into()));
                 };
                 let rows = rows.project(columns)?;
-                let rows = if row_id { with_row_ids(rows, self.chunk_row_ids(chunk)?)? } else { rows };
+                let ids = || Ok::<_, Error>(Arc::new(self.chunk_row_ids(chunk)?));
+                let rows = if row_id { with_row_ids(rows, ids()?)? } else { rows };
                 masked(rows, live.as_ref())
             }
         }
@@ -147,8 +153,8 @@ impl ScanPart {
     pub fn read_unmasked(&self, i: usize, columns: &[usize]) -> Result<(RecordBatch, Option<BooleanArray>)> {
         match &self.source {
             Source::File { reader, hidden, .. } => {
-                let rows = read_columns(&self.table, reader, i, columns)?;
-                Ok((rows, live_rows(reader.batch_rows(i), hidden)))
+                let live = live_rows(reader.batch_rows(i), hidden);
+                Ok((read_around(&self.table, reader, i, columns, live.as_ref())?, live))
             }
             Source::MemTable { chunks, .. } => {
                 let (chunk, live) = &chunks[i];
@@ -216,11 +222,11 @@ fn masked(rows: RecordBatch, live: Option<&BooleanArray>) -> Result<RecordBatch>
     }
 }
 
-fn with_row_ids(rows: RecordBatch, ids: UInt64Array) -> Result<RecordBatch> {
+fn with_row_ids(rows: RecordBatch, ids: ArrayRef) -> Result<RecordBatch> {
     let count = rows.num_rows();
     let mut fields = rows.schema().fields().to_vec();
     fields.push(Arc::new(Field::new(ROW_ID, DataType::UInt64, false)));
     let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
-    columns.push(Arc::new(ids));
+    columns.push(ids);
     record_batch(&Arc::new(Schema::new(fields)), columns, count)
 }

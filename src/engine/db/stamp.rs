@@ -16,9 +16,9 @@ pub(super) fn stamp(
     seq: SeqNo,
 ) -> Result<Vec<Arc<TableFile>>> {
     let mut stamped = Vec::with_capacity(files.len());
-    for file in files {
+    for file in &files {
         let info = SstInfo { min_seq: seq, max_seq: seq, ..file.info().clone() };
-        let opened = core.open_files(table, vec![info])?.remove(0);
+        let opened = core.open_files(table, vec![info], &files)?.remove(0);
         let deletes = file.deletes()?;
         stamped.push(if deletes.is_empty() {
             opened

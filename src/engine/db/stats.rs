@@ -6,7 +6,7 @@ use super::core::Core;
 use crate::common::{Figure, Metric};
 use crate::format::table::TableName;
 use crate::io::{Cache, CacheFigures};
-use crate::lsm::TableState;
+use crate::lsm::{TableState, blob_shares};
 
 /// A table's files and memtables in figures.
 #[derive(Clone, Debug)]
@@ -47,11 +47,13 @@ impl Core {
         let files = &table.files;
         let live =
             |bytes: u64, rows: u64, live: u64| (bytes as f64 * live as f64 / rows.max(1) as f64) as u64;
+        let live_rows = files.iter().map(|file| live(file.bytes(), file.info().rows, file.live_rows()));
+        let (blobs, row_bytes) = (blob_shares(files), files.iter().map(|file| file.bytes()).sum::<u64>());
         TableStats {
             table: table.def.name.clone(),
-            files: files.len() as u64,
-            file_bytes: files.iter().map(|file| file.bytes()).sum(),
-            live_bytes: files.iter().map(|file| live(file.bytes(), file.info().rows, file.live_rows())).sum(),
+            files: (files.len() + blobs.len()) as u64,
+            file_bytes: row_bytes + blobs.iter().map(|share| share.info.len).sum::<u64>(),
+            live_bytes: live_rows.sum::<u64>() + blobs.iter().map(|share| share.live).sum::<u64>(),
             dead_rows: files.iter().map(|file| file.dead_rows()).sum(),
             memtable_bytes: table.memtables().map(|memtable| memtable.bytes() as u64).sum(),
             read_amplification: deepest(table),

@@ -5,13 +5,14 @@
 //! past version that a tag or the retention keeps needs it. Readers in other processes keep files open, not names. What the
 //! medium keeps of a removed file is not its business.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::core::{Core, MANIFESTS_KEPT};
 use super::orphans::remove_orphans;
 use crate::common::{FileId, Result, TableId};
 use crate::format::layout;
-use crate::lsm::{Expiry, Retired, TableFile, TableState};
+use crate::lsm::{Expiry, Retired, TableFile, TableState, blob_shares};
 
 /// Looks at a table's files: a merge that was under way at the first may bring in a file with dead rows once.
 const LOOKS: u32 = 2;
@@ -50,6 +51,7 @@ impl Core {
         let mut rewritten = 0;
         for table in tables {
             rewritten += self.rewrite_holed(table)?;
+            rewritten += self.rewrite_blobs(table)?;
         }
         self.turn_over_manifests()?;
         let orphans = self.remove_orphans()?;
@@ -69,7 +71,7 @@ impl Core {
             let holed = self.holed(table)?;
             let mut done = 0;
             for &file in &holed {
-                done += usize::from(self.rewrite(table, file)?);
+                done += usize::from(self.rewrite(table, file, &HashSet::new())?);
             }
             rewritten += done as u64;
             if done == holed.len() {
@@ -98,6 +100,28 @@ impl Core {
             }
         }
         Ok(holed)
+    }
+
+    /// Copies what is needed of each blob file that holds more than that, or lies under an earlier data key. After
+    /// [`Core::rewrite_holed`], so that no row is dead.
+    fn rewrite_blobs(&self, table: TableId) -> Result<u64> {
+        let mut rewritten = 0;
+        for _ in 0..LOOKS {
+            let state = Arc::clone(&self.published.load().state);
+            let Some(table) = state.table_by_id(table) else { break };
+            let mut moved = HashSet::new();
+            for share in blob_shares(&table.files) {
+                if share.used < share.info.bytes || self.is_outdated(&share.info.path())? {
+                    moved.insert(share.info.file);
+                }
+            }
+            let refers =
+                |file: &&Arc<TableFile>| file.blobs().iter().any(|blob| moved.contains(&blob.info().file));
+            for file in table.files.iter().filter(refers) {
+                rewritten += u64::from(self.rewrite(table.def.id, file.id(), &moved)?);
+            }
+        }
+        Ok(rewritten)
     }
 
     /// Writes manifests until none from before is kept: they name first and last keys of files that are gone.

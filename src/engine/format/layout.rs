@@ -8,6 +8,8 @@ pub const WAL_DIR: &str = "wal";
 pub const SST_DIR: &str = "sst";
 /// Folder of the deletion bitmaps.
 pub const DEL_DIR: &str = "del";
+/// Folder of the large values of SSTables.
+pub const BLOB_DIR: &str = "blob";
 /// Folder of what is derived from SSTables for searches.
 pub const INDEX_DIR: &str = "idx";
 /// Folder of the manifests.
@@ -17,7 +19,11 @@ pub const RESERVE: &str = "RESERVE";
 /// The file that names the live manifest.
 pub const CURRENT: &str = "CURRENT";
 /// Every folder of a database.
-pub const DIRS: [&str; 5] = [WAL_DIR, SST_DIR, DEL_DIR, INDEX_DIR, MANIFEST_DIR];
+pub const DIRS: [&str; 6] = [WAL_DIR, SST_DIR, DEL_DIR, BLOB_DIR, INDEX_DIR, MANIFEST_DIR];
+/// The folders of numbered files that hold data.
+pub const DATA_DIRS: [&str; 4] = [WAL_DIR, SST_DIR, DEL_DIR, BLOB_DIR];
+/// Of those, the ones whose files manifests name.
+pub const NAMED_DIRS: [&str; 3] = [SST_DIR, DEL_DIR, BLOB_DIR];
 
 /// Path of a log file.
 #[must_use]
@@ -41,6 +47,12 @@ pub fn sum(file: FileId) -> String {
 #[must_use]
 pub fn del(file: FileId) -> String {
     format!("{DEL_DIR}/{file}.del")
+}
+
+/// Path of a file of large values.
+#[must_use]
+pub fn blob(file: FileId) -> String {
+    format!("{BLOB_DIR}/{file}.blob")
 }
 
 /// Path of the codes of one column of vectors of an SSTable.

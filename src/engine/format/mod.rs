@@ -1,5 +1,6 @@
 //! L2: bytes on disk, and nothing that opens a file by itself.
 
+pub mod blob;
 pub mod block;
 pub mod bloom;
 pub mod commit;

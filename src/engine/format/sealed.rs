@@ -9,8 +9,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::common::{DatabaseId, Error, Result};
 
-/// The format that this build writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format of a database without large values, which every build reads.
+pub const PLAIN_VERSION: u32 = 1;
+/// The format of a manifest that names files of large values, and the newest that this build reads.
+pub const FORMAT_VERSION: u32 = 2;
 
 const HEADER_BYTES: usize = 48;
 const HASH_BYTES: usize = 16;
@@ -20,6 +22,8 @@ const HASH_BYTES: usize = 16;
 pub struct Sealed {
     /// The kind of file.
     pub magic: [u8; 8],
+    /// The oldest format that a reader of it must know.
+    pub version: u32,
     /// The database it belongs to.
     pub database: DatabaseId,
     /// Its number among files of its kind.
@@ -31,7 +35,7 @@ pub struct Sealed {
 pub fn seal(header: Sealed, payload: &[u8]) -> (Vec<u8>, u128) {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len() + HASH_BYTES);
     bytes.extend_from_slice(&header.magic);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&header.version.to_le_bytes());
     bytes.extend_from_slice(&0u32.to_le_bytes());
     bytes.extend_from_slice(&header.database.0.to_le_bytes());
     bytes.extend_from_slice(&header.number.to_le_bytes());
@@ -69,7 +73,7 @@ pub fn unseal<'a>(path: &str, magic: [u8; 8], bytes: &'a [u8]) -> Result<(Sealed
         return Err(damaged(40, "it states another length than it has"));
     }
     let database = DatabaseId(u128::from_le_bytes(field(body, 16)));
-    Ok((Sealed { magic, database, number: u64::from_le_bytes(field(body, 32)) }, payload, hash))
+    Ok((Sealed { magic, version, database, number: u64::from_le_bytes(field(body, 32)) }, payload, hash))
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
@@ -83,8 +87,16 @@ mod tests {
     const MAGIC: [u8; 8] = *b"TESTFILE";
 
     #[test]
+    fn a_newer_format_is_refused() {
+        let header = Sealed { magic: MAGIC, version: FORMAT_VERSION, database: DatabaseId(7), number: 3 };
+        assert_eq!(unseal("x", MAGIC, &seal(header, b"").0).map(|(found, ..)| found).ok(), Some(header));
+        let newer = Sealed { version: FORMAT_VERSION + 1, ..header };
+        assert!(matches!(unseal("x", MAGIC, &seal(newer, b"").0), Err(Error::Unsupported { .. })));
+    }
+
+    #[test]
     fn every_flip_and_every_cut_is_found() {
-        let header = Sealed { magic: MAGIC, database: DatabaseId(7), number: 3 };
+        let header = Sealed { magic: MAGIC, version: PLAIN_VERSION, database: DatabaseId(7), number: 3 };
         let (bytes, hash) = seal(header, b"payload");
         assert_eq!(
             unseal("x", MAGIC, &bytes).map_err(|e| e.to_string()),

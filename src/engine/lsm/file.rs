@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use roaring::RoaringBitmap;
 
+use super::blobs::KnownBlobs;
 use super::codes::{CodeCache, remove_codes};
 use super::derived::{self, Derivation, DerivedCache, Wanted};
 use crate::common::sync::AtomicBool;
@@ -17,7 +18,7 @@ use crate::format::layout;
 use crate::format::table::TableDef;
 use crate::index::VectorCodes;
 use crate::io::Storage;
-use crate::sstable::{KeySpec, SortedKeys, SstInfo, SstReader};
+use crate::sstable::{BlobFile, KeySpec, SortedKeys, SstInfo, SstReader};
 
 /// An SSTable and its deleted rows.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ struct Handle {
     database: DatabaseId,
     info: SstInfo,
     key: Option<KeySpec>,
+    blobs: Vec<Arc<BlobFile>>,
     reader: OnceLock<Arc<SstReader>>,
     codes: CodeCache,
     derived: DerivedCache,
@@ -45,13 +47,23 @@ struct Handle {
 
 /// A file that the newest version does not hold.
 #[derive(Debug)]
-pub struct Retired(FileId, Weak<Handle>);
+pub struct Retired(FileId, Holder);
+
+#[derive(Debug)]
+enum Holder {
+    Rows(Weak<Handle>),
+    Blobs(Weak<BlobFile>),
+}
 
 impl Retired {
     /// Its number, while an older version holds it.
     #[must_use]
     pub fn held(&self) -> Option<FileId> {
-        (self.1.strong_count() > 0).then_some(self.0)
+        let is_held = match &self.1 {
+            Holder::Rows(handle) => handle.strong_count() > 0,
+            Holder::Blobs(blob) => blob.strong_count() > 0,
+        };
+        is_held.then_some(self.0)
     }
 }
 
@@ -68,25 +80,32 @@ impl Drop for Handle {
 }
 
 impl TableFile {
-    /// A file no row of which is deleted.
-    pub fn new(storage: Arc<dyn Storage>, database: DatabaseId, info: SstInfo, key: Option<KeySpec>) -> Self {
-        Self::with_stored(storage, database, info, key, None, 0)
-    }
-
-    /// A file with `dead` deleted rows, whose bitmap lies in the file `stored`.
-    pub fn with_stored(
+    /// A file no row of which is deleted. It shares the blob files that are `known`.
+    pub fn new(
         storage: Arc<dyn Storage>,
         database: DatabaseId,
         info: SstInfo,
         key: Option<KeySpec>,
-        stored: Option<DeletesInfo>,
-        dead: u64,
+        known: &mut KnownBlobs,
     ) -> Self {
+        Self::with_stored(storage, database, (info, key), (None, 0), known)
+    }
+
+    /// A file and its key, with so many deleted rows, whose bitmap lies in the file `stored`.
+    pub fn with_stored(
+        storage: Arc<dyn Storage>,
+        database: DatabaseId,
+        (info, key): (SstInfo, Option<KeySpec>),
+        (stored, dead): (Option<DeletesInfo>, u64),
+        known: &mut KnownBlobs,
+    ) -> Self {
+        let blobs = info.blobs.iter().map(|used| known.get(&storage, database, &used.blob)).collect();
         let handle = Handle {
             storage,
             database,
             info,
             key,
+            blobs,
             reader: OnceLock::new(),
             codes: CodeCache::default(),
             derived: DerivedCache::default(),
@@ -203,6 +222,7 @@ impl TableFile {
             &self.handle.info,
             self.handle.key.clone(),
         )?;
+        let opened = opened.with_blobs(self.handle.blobs.clone());
         Ok(self.handle.reader.get_or_init(|| Arc::new(opened)))
     }
 
@@ -311,14 +331,45 @@ impl TableFile {
         }
     }
 
-    /// Leaves the file on disk, whoever lets go of it.
+    /// The blob files that its rows refer to.
+    #[must_use]
+    pub fn blobs(&self) -> &[Arc<BlobFile>] {
+        &self.handle.blobs
+    }
+
+    /// Bytes of the values in blob files that its rows refer to.
+    #[must_use]
+    pub fn blob_bytes(&self) -> u64 {
+        self.handle.info.blobs.iter().map(|used| used.bytes).sum()
+    }
+
+    /// Leaves the file, and the blob files that its rows refer to, on disk, whoever lets go of them.
     pub fn keep(&self) {
         self.handle.obsolete.store(false, Ordering::Release);
+        self.keep_blobs();
+    }
+
+    /// Leaves the blob files that its rows refer to on disk: a manifest is to name them, perhaps once more.
+    pub fn keep_blobs(&self) {
+        self.handle.blobs.iter().for_each(|blob| blob.set_obsolete(false));
     }
 
     /// Removes the file from disk once no version holds it.
     pub fn retire(&self) -> Retired {
         self.handle.obsolete.store(true, Ordering::Release);
-        Retired(self.id(), Arc::downgrade(&self.handle))
+        Retired(self.id(), Holder::Rows(Arc::downgrade(&self.handle)))
+    }
+
+    /// Removes those of the blob files that its rows refer to, and no file of `others` does, once no version holds them.
+    pub fn retire_blobs<'a>(&'a self, others: &'a [Arc<Self>]) -> impl Iterator<Item = Retired> + 'a {
+        let is_needed = |blob: &BlobFile| {
+            let mut held = others.iter().flat_map(|file| file.blobs());
+            held.any(|held| held.info().file == blob.info().file)
+        };
+        let unneeded = self.handle.blobs.iter().filter(move |blob| !is_needed(blob));
+        unneeded.map(|blob| {
+            blob.set_obsolete(true);
+            Retired(blob.info().file, Holder::Blobs(Arc::downgrade(blob)))
+        })
     }
 }

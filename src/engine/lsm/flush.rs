@@ -27,6 +27,8 @@ pub struct FlushOutput {
 pub fn flush_memtable(table: &TableState, mut output: Output) -> Result<FlushOutput> {
     let memtable =
         table.frozen.first().ok_or_else(|| Error::Internal("a flush without a frozen memtable".into()))?;
+    let chunks = memtable.chunks(u32::MAX)?;
+    output.blobs().expect(&table.def, chunks.iter().filter_map(|chunk| chunk.rows.as_ref()));
     let hidden = if table.def.is_keyed() {
         write_keyed(table, memtable, &mut output)?
     } else {

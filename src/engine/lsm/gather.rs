@@ -7,12 +7,12 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 
-use super::columns::read_arrays;
+use super::columns::read_stored;
 use super::interleave::interleave;
 use crate::common::{Error, FileId, Result};
 use crate::format::table::{TableDef, record_batch};
 use crate::memtable::Chunk;
-use crate::sstable::SstReader;
+use crate::sstable::{BlobFile, RefBuilder, SstReader, StoredColumn};
 
 /// What a batch that rows are picked from is known by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,13 +22,18 @@ enum Source {
     Chunk(usize),
 }
 
+/// A batch, and the columns of it that are asked for.
+type Picked = (Source, Vec<StoredColumn>);
+
 /// Rows picked so far.
 #[derive(Debug)]
 pub struct Gather {
     table: Arc<TableDef>,
     columns: Vec<usize>,
     schema: SchemaRef,
-    sources: Vec<(Source, Vec<ArrayRef>)>,
+    sources: Vec<Picked>,
+    /// What the rows' references lead to.
+    blobs: Vec<Arc<BlobFile>>,
     /// Where each source stands among them.
     known: HashMap<Source, usize>,
     held: Vec<Arc<Chunk>>,
@@ -41,7 +46,8 @@ impl Gather {
     pub fn new(table: &Arc<TableDef>, columns: &[usize]) -> Self {
         let schema = super::columns::projected(table, columns);
         let (table, columns) = (Arc::clone(table), columns.to_vec());
-        Self { table, columns, schema, sources: vec![], known: HashMap::new(), held: vec![], places: vec![] }
+        let (sources, blobs, held, places) = (vec![], vec![], vec![], vec![]);
+        Self { table, columns, schema, sources, blobs, known: HashMap::new(), held, places }
     }
 
     /// Rows picked.
@@ -80,8 +86,11 @@ impl Gather {
             Some(at) => at,
             None => {
                 reader.check_len()?;
-                let arrays = read_arrays(&self.table, reader, batch, &self.columns)?;
-                self.add(source, arrays)
+                let stored = read_stored(&self.table, reader, batch, &self.columns)?;
+                if stored.iter().any(|column| column.refs.is_some()) {
+                    self.hold(reader.blobs());
+                }
+                self.add(source, stored)
             }
         };
         let start = reader.batch_rows(batch).start;
@@ -99,7 +108,8 @@ impl Gather {
             (Some(at), _) => at,
             (None, Some(rows)) => {
                 self.held.push(Arc::clone(chunk));
-                let arrays = self.columns.iter().map(|&column| Arc::clone(rows.column(column))).collect();
+                let column = |&column: &usize| StoredColumn::plain(Arc::clone(rows.column(column)));
+                let arrays = self.columns.iter().map(column).collect();
                 self.add(source, arrays)
             }
             (None, None) => return Err(Error::Internal("a deletion was picked as a row".into())),
@@ -116,7 +126,15 @@ impl Gather {
         }
     }
 
-    fn add(&mut self, source: Source, arrays: Vec<ArrayRef>) -> usize {
+    fn hold(&mut self, blobs: &[Arc<BlobFile>]) {
+        for blob in blobs {
+            if self.blobs.iter().all(|held| held.info().file != blob.info().file) {
+                self.blobs.push(Arc::clone(blob));
+            }
+        }
+    }
+
+    fn add(&mut self, source: Source, arrays: Vec<StoredColumn>) -> usize {
         self.known.insert(source, self.sources.len());
         self.sources.push((source, arrays));
         self.sources.len() - 1
@@ -137,17 +155,34 @@ impl Gather {
         // Of one batch, rows are taken by their number alone.
         let rows = || self.places.iter().map(|(_, row)| *row as u32);
         let indices = (!is_run && self.sources.len() == 1).then(|| UInt32Array::from_iter_values(rows()));
-        let column = |i: usize| -> Result<ArrayRef> {
+        let column = |i: usize| -> Result<StoredColumn> {
             if is_run {
                 return Ok(self.sources[first].1[i].slice(row, self.places.len()));
             }
-            if let Some(indices) = &indices {
-                return Ok(take(&self.sources[0].1[i], indices, None)?);
-            }
-            let pieces: Vec<&dyn Array> = self.sources.iter().map(|(_, arrays)| &*arrays[i]).collect();
-            interleave(&pieces, &self.places)
+            let values = |(_, arrays): &Picked| Ok(Arc::clone(&arrays[i].values));
+            let has_refs = self.sources.iter().any(|(_, arrays)| arrays[i].refs.is_some());
+            let refs = |(_, arrays): &Picked| match &arrays[i].refs {
+                Some(refs) => Ok(Arc::clone(refs)),
+                None => RefBuilder::none(arrays[i].values.len()),
+            };
+            let refs = has_refs.then(|| self.picked(&refs, indices.as_ref())).transpose()?;
+            Ok(StoredColumn { values: self.picked(&values, indices.as_ref())?, refs })
         };
+        let column = |i: usize| column(i)?.resolve(&self.blobs, None);
         let columns = (0..self.columns.len()).map(column).collect::<Result<_>>()?;
         record_batch(&self.schema, columns, self.places.len())
+    }
+    /// The rows picked, of one array of each source.
+    fn picked(
+        &self,
+        array: &dyn Fn(&Picked) -> Result<ArrayRef>,
+        indices: Option<&UInt32Array>,
+    ) -> Result<ArrayRef> {
+        if let Some(indices) = indices {
+            return Ok(take(&array(&self.sources[0])?, indices, None)?);
+        }
+        let pieces = self.sources.iter().map(array).collect::<Result<Vec<_>>>()?;
+        let pieces: Vec<&dyn Array> = pieces.iter().map(|piece| &**piece as &dyn Array).collect();
+        interleave(&pieces, &self.places)
     }
 }

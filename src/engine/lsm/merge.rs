@@ -35,8 +35,14 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn open(table: &Arc<TableDef>, run: Vec<Arc<TableFile>>, expiry: Option<Expiry>) -> Result<Option<Self>> {
-        let mut source = super::compaction::LiveRows::new(Arc::clone(table), run, expiry);
+    fn open(
+        table: &Arc<TableDef>,
+        separated: &[usize],
+        run: Vec<Arc<TableFile>>,
+        expiry: Option<Expiry>,
+    ) -> Result<Option<Self>> {
+        let separated = separated.to_vec();
+        let mut source = super::compaction::LiveRows::new(Arc::clone(table), separated, run, expiry);
         Ok(source.next_batch()?.map(|batch| Self { source, batch: Arc::new(batch), row: 0 }))
     }
 
@@ -117,7 +123,7 @@ impl Gather<'_> {
 
     fn put(&mut self, rows: RecordBatch, keys: &ChunkKeys) -> Result<()> {
         self.output.write(&rows, keys)?;
-        (self.step)(batch_bytes(&rows) as u64)
+        (self.step)(batch_bytes(&rows) as u64 + self.output.take_blob_bytes())
     }
 }
 
@@ -170,8 +176,9 @@ pub fn merge_files(
     step: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let mut cursors = Vec::new();
+    let separated = output.blobs().columns.clone();
     for run in runs(files) {
-        cursors.extend(Cursor::open(table, run, expiry)?);
+        cursors.extend(Cursor::open(table, &separated, run, expiry)?);
     }
     let mut heap: BinaryHeap<Reverse<(Vec<u8>, usize)>> =
         cursors.iter().enumerate().map(|(at, cursor)| Reverse((cursor.key(), at))).collect();

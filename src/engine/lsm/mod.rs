@@ -6,6 +6,7 @@
 //! of a row can be hidden and resurrect an older one. What the memtables change and no bitmap holds yet, is
 //! in [`Masks`].
 
+mod blobs;
 mod codes;
 pub mod columns;
 pub mod compaction;
@@ -21,8 +22,10 @@ mod masks;
 mod merge;
 mod ordered;
 mod output;
+mod separate;
 mod state;
 
+pub use blobs::{BlobShare, KnownBlobs, blob_shares, mostly_garbage, worst};
 pub use derived::{Derivation, WANTED, Wanted};
 pub use expiry::Expiry;
 pub use file::{Retired, TableFile};
@@ -32,4 +35,5 @@ pub use key_range::KeyRange;
 pub use masks::{Masks, Target};
 pub use ordered::Ordered;
 pub use output::{FileNumbers, Output, remove_files};
+pub use separate::BlobPlan;
 pub use state::{Published, State, TableState};

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use arrow::array::RecordBatch;
 
 use super::codes::remove_codes;
+use super::separate::{BlobPlan, Separator, Uses};
 use crate::common::sync::{AtomicU64, Mutex, RwLock};
 use crate::common::{ClosedReason, DatabaseId, Error, FileId, Result, SeqNo};
 use crate::format::layout;
@@ -88,7 +89,9 @@ pub struct Output {
     file_bytes: u64,
     writer: Option<SstWriter>,
     range: (SeqNo, SeqNo),
-    files: Vec<SstInfo>,
+    separator: Separator,
+    /// Finished files, with what their rows need of blob files.
+    files: Vec<(SstInfo, Uses)>,
     /// Files begun, as long as nobody took them over.
     begun: Vec<FileId>,
 }
@@ -103,6 +106,13 @@ impl Output {
         (batch_rows, file_bytes): (usize, usize),
         range: (SeqNo, SeqNo),
     ) -> Self {
+        let separator = Separator::new(
+            Arc::clone(&storage),
+            database,
+            numbers.clone(),
+            Arc::clone(&table),
+            file_bytes as u64,
+        );
         Self {
             storage,
             database,
@@ -112,12 +122,31 @@ impl Output {
             file_bytes: file_bytes as u64,
             writer: None,
             range,
+            separator,
             files: Vec::new(),
             begun: Vec::new(),
         }
     }
 
-    /// Appends rows, which follow all earlier ones in key order.
+    /// The same with another plan for large values, all of which otherwise stay in the rows.
+    #[must_use]
+    pub fn separating(mut self, blobs: BlobPlan) -> Self {
+        self.separator.plan = blobs;
+        self
+    }
+
+    /// What becomes of large values.
+    pub fn blobs(&mut self) -> &mut BlobPlan {
+        &mut self.separator.plan
+    }
+
+    /// Bytes of large values written since the last call.
+    pub fn take_blob_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.separator.written)
+    }
+
+    /// Appends rows, which follow all earlier ones in key order: columns of the table, and perhaps columns of references
+    /// of some of them.
     ///
     /// # Errors
     /// When the disk refuses, or rows come out of order; `Closed`.
@@ -127,24 +156,41 @@ impl Output {
     }
 
     fn write_rows(&mut self, rows: &RecordBatch, keys: &ChunkKeys) -> Result<()> {
+        let missing = self.separator.missing(rows);
+        if !missing.is_empty() {
+            // A file has its columns from its first row on.
+            self.end_file()?;
+            self.separator.plan.add(&missing);
+        }
+        let (rows, beside) = self.separator.separate(rows)?;
+        self.begun.append(&mut self.separator.begun);
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.open()?,
         };
         match keys {
-            ChunkKeys::Encoded(keys) => writer.write(rows, RowKeys::Encoded(keys))?,
+            ChunkKeys::Encoded(keys) => writer.write_beside(&rows, RowKeys::Encoded(keys), beside)?,
             ChunkKeys::RowIds(ids) => {
                 let runs = RowIdRuns::from_ids(ids.values())
                     .ok_or_else(|| Error::Internal("row ids do not ascend".into()))?;
-                writer.write(rows, RowKeys::RowIds(&runs))?;
+                writer.write_beside(&rows, RowKeys::RowIds(&runs), beside)?;
             }
         }
-        if writer.bytes_written() < self.file_bytes {
-            self.writer = Some(writer);
-        } else {
-            self.files.push(writer.finish(self.range.0, self.range.1)?);
+        let is_full = writer.bytes_written() >= self.file_bytes;
+        self.writer = Some(writer);
+        if is_full { self.end_file() } else { Ok(()) }
+    }
+
+    fn end_file(&mut self) -> Result<()> {
+        if let Some(writer) = self.writer.take() {
+            self.files.push((writer.finish(self.range.0, self.range.1)?, self.separator.take_uses()));
         }
         Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.end_file()?;
+        self.separator.end_blob()
     }
 
     /// Closes the last file and tells what was written; the caller makes the folder durable.
@@ -152,12 +198,13 @@ impl Output {
     /// # Errors
     /// When the disk refuses; `Closed`.
     pub fn finish(mut self) -> Result<Vec<SstInfo>> {
-        if let Some(writer) = self.writer.take() {
-            let last = self.numbers.while_ours(|| writer.finish(self.range.0, self.range.1));
-            self.files.push(last.unwrap_or(Err(Error::Closed(ClosedReason::Clean)))?);
+        let numbers = self.numbers.clone();
+        numbers.while_ours(|| self.end()).unwrap_or(Err(Error::Closed(ClosedReason::Clean)))?;
+        for (info, uses) in &mut self.files {
+            info.blobs = self.separator.described(uses)?;
         }
         self.begun.clear();
-        Ok(std::mem::take(&mut self.files))
+        Ok(std::mem::take(&mut self.files).into_iter().map(|(info, _)| info).collect())
     }
 
     fn open(&mut self) -> Result<SstWriter> {
@@ -168,7 +215,7 @@ impl Output {
             database: self.database,
             file,
             table: self.table.id,
-            schema: self.table.file_schema(),
+            schema: self.separator.file_schema(),
             key,
             batch_rows: self.batch_rows,
         };
@@ -180,6 +227,7 @@ impl Drop for Output {
     fn drop(&mut self) {
         // The space may be what was missing. A file that stays behind is an orphan, which the next opening removes.
         self.writer = None;
+        self.begun.extend(self.separator.abandon());
         self.numbers.while_ours(|| remove_files(&*self.storage, &self.begun));
         self.numbers.settle(self.begun.iter().copied());
     }
@@ -191,6 +239,7 @@ pub fn remove_files(storage: &dyn Storage, files: &[FileId]) {
         let _ = storage.remove(&layout::sst(*file));
         let _ = storage.remove(&layout::sum(*file));
         let _ = storage.remove(&layout::del(*file));
+        let _ = storage.remove(&layout::blob(*file));
         remove_codes(storage, *file);
     }
 }

@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::SchemaRef;
 
+use super::blob::StoredColumn;
 use super::frame::{Fault, Frame};
 use super::key_column::KeyColumn;
 use super::reader::SstReader;
@@ -29,11 +30,40 @@ impl Decoded {
 }
 
 impl SstReader {
-    /// Columns of a batch, in the order asked for.
+    /// Columns of a batch, in the order asked for, large values included.
     ///
     /// # Errors
     /// As [`SstReader::read_batch`].
     pub fn read_columns(&self, batch: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        let stored = self.stored_columns(batch, columns)?;
+        stored.iter().map(|column| column.resolve(&self.blobs, None)).collect()
+    }
+
+    /// As [`SstReader::read_columns`], large values left where they lie.
+    ///
+    /// # Errors
+    /// As [`SstReader::read_batch`].
+    pub fn stored_columns(&self, batch: usize, columns: &[usize]) -> Result<Vec<StoredColumn>> {
+        let refs: Vec<Option<usize>> =
+            columns.iter().map(|column| self.refs.get(*column).copied().flatten()).collect();
+        let all: Vec<usize> = columns.iter().copied().chain(refs.iter().flatten().copied()).collect();
+        let mut values = self.stored_arrays(batch, &all)?;
+        let mut held = values.split_off(columns.len()).into_iter();
+        let column = |(values, refs): (ArrayRef, Option<usize>)| StoredColumn {
+            values,
+            refs: refs.and_then(|_| held.next()),
+        };
+        Ok(values.into_iter().zip(refs).map(column).collect())
+    }
+
+    /// True when values of a column may lie in blob files.
+    #[must_use]
+    pub fn has_refs(&self, column: usize) -> bool {
+        self.refs.get(column).is_some_and(Option::is_some)
+    }
+
+    /// Columns of a batch as they are in the file.
+    pub(super) fn stored_arrays(&self, batch: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
         if batch >= self.num_batches() {
             return Err(Error::invalid(
                 format!("batch {batch}"),
@@ -80,9 +110,12 @@ impl SstReader {
         Ok(found)
     }
 
-    /// A column of a batch, if it is decoded already.
+    /// A column of a batch, if it is decoded already and none of its values lies elsewhere.
     #[must_use]
     pub fn kept_column(&self, batch: usize, column: usize) -> Option<ArrayRef> {
+        if self.has_refs(column) {
+            return None;
+        }
         self.decoded.get(batch)?.get()?.columns.get(column)?.get().cloned()
     }
 

@@ -19,6 +19,8 @@ const BLOCK: u64 = BLOCK_LEN as u64;
 #[derive(Debug)]
 pub(super) struct VerifiedFile {
     reader: Arc<dyn FileReader>,
+    /// Bytes that the checksums speak of, from the first on.
+    len: u64,
     sums: BlockSums,
     map: Option<Mapping>,
 }
@@ -42,9 +44,14 @@ impl Mapping {
 impl VerifiedFile {
     /// Takes over a file that must have `len` bytes.
     pub(super) fn new(reader: Arc<dyn FileReader>, len: u64, sums: BlockSums) -> Result<Self> {
-        if reader.len() != len {
-            let what = format!("it has {} bytes, the manifest says {len}", reader.len());
-            return Err(Error::corrupt(reader.path(), reader.len().min(len), what));
+        Self::part(reader, len, len, sums)
+    }
+
+    /// Takes over a file that must have `whole` bytes, to read the first `len` of them.
+    pub(super) fn part(reader: Arc<dyn FileReader>, whole: u64, len: u64, sums: BlockSums) -> Result<Self> {
+        if reader.len() != whole {
+            let what = format!("it has {} bytes, the manifest says {whole}", reader.len());
+            return Err(Error::corrupt(reader.path(), reader.len().min(whole), what));
         }
         let map = if reader.is_mapped() {
             let words = block_count(len).div_ceil(64);
@@ -53,7 +60,7 @@ impl VerifiedFile {
         } else {
             None
         };
-        Ok(Self { reader, sums, map })
+        Ok(Self { reader, len, sums, map })
     }
 
     pub(super) fn path(&self) -> &str {
@@ -61,7 +68,7 @@ impl VerifiedFile {
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.reader.len()
+        self.len
     }
 
     /// True when [`VerifiedFile::read`] never copies.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::common::{ColumnId, FileId, SeqNo, TableId};
 use crate::format::Hash128;
+use crate::format::blob::BlobUse;
 use crate::format::key::KeyCodec;
 
 /// An SSTable as the manifest records it.
@@ -33,6 +34,9 @@ pub struct SstInfo {
     pub min_seq: SeqNo,
     /// Newest commit with a row in it.
     pub max_seq: SeqNo,
+    /// What its rows need of blob files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<BlobUse>,
 }
 
 /// The primary key of a keyed table, for the reader of one of its files.

@@ -4,6 +4,7 @@
 //! see a byte that was not verified. An SSTable never changes. Which of its rows are deleted, how its
 //! columns map to the table's, and which snapshot may see it is decided above.
 
+mod blob;
 mod chunk;
 mod columns;
 mod file;
@@ -24,6 +25,10 @@ mod verify;
 mod writer;
 
 pub use crate::format::stats::ColumnStats;
+pub use blob::{
+    BlobFile, BlobRef, BlobRefs, BlobWriter, HEAD_LEN, Large, RefBuilder, StoredColumn, blob_field,
+    blob_owner, cut, is_separable,
+};
 pub use info::{KeySpec, SstInfo};
 pub use keys::RowKeys;
 pub use reader::SstReader;

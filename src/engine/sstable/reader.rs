@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::datatypes::SchemaRef;
 
+use super::blob::{BlobFile, blob_owner};
 use super::columns::Decoded;
 use super::file::VerifiedFile;
 use super::info::{KeySpec, SstInfo};
@@ -34,6 +35,10 @@ pub struct SstReader {
     pub(super) schema: SchemaRef,
     /// Of each column of the file.
     ids: Vec<Option<ColumnId>>,
+    /// Of each column of the file, the one that holds its references.
+    pub(super) refs: Vec<Option<usize>>,
+    /// What they refer to.
+    pub(super) blobs: Vec<Arc<BlobFile>>,
     pub(super) key: Option<Key>,
     /// What is decoded of each batch; only on mapped storage.
     pub(super) decoded: Box<[OnceLock<Decoded>]>,
@@ -106,7 +111,21 @@ impl SstReader {
         }
         let decoded =
             (0..if file.is_mapped() { sum.batches.len() } else { 0 }).map(|_| OnceLock::new()).collect();
-        Ok(Self { info: info.clone(), file, sum, companion, schema, ids, key, decoded, cache: None })
+        let refs = ids.iter().map(|id| refs_of(&schema, (*id)?)).collect();
+        let (info, blobs, cache) = (info.clone(), vec![], None);
+        Ok(Self { info, file, sum, companion, schema, ids, refs, blobs, key, decoded, cache })
+    }
+
+    /// The same with the blob files that its rows refer to.
+    #[must_use]
+    pub fn with_blobs(self, blobs: Vec<Arc<BlobFile>>) -> Self {
+        Self { blobs, ..self }
+    }
+
+    /// The blob files that its rows refer to.
+    #[must_use]
+    pub fn blobs(&self) -> &[Arc<BlobFile>] {
+        &self.blobs
     }
 
     /// First encoded key of a batch; none for a keyless table, or when there is no such batch.
@@ -182,7 +201,8 @@ impl SstReader {
         self.sum.zones.column(column)
     }
 
-    /// Columns of one batch, in the order of `projection`; all columns for `None`.
+    /// Columns of one batch as they are stored, in the order of `projection`; all columns for `None`, those of references
+    /// too. Of a value in a blob file it is the head.
     ///
     /// # Errors
     /// `Corrupt` when a block under these columns is not what was written; `Invalid` for a batch or column
@@ -191,10 +211,10 @@ impl SstReader {
         let rows = self.batch_rows(batch);
         let options = RecordBatchOptions::new().with_row_count(Some((rows.end - rows.start) as usize));
         let (schema, columns) = match projection {
-            Some(columns) => (Arc::new(self.schema.project(columns)?), self.read_columns(batch, columns)?),
+            Some(columns) => (Arc::new(self.schema.project(columns)?), self.stored_arrays(batch, columns)?),
             None => {
                 let all: Vec<usize> = (0..self.schema.fields().len()).collect();
-                (Arc::clone(&self.schema), self.read_columns(batch, &all)?)
+                (Arc::clone(&self.schema), self.stored_arrays(batch, &all)?)
             }
         };
         Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
@@ -231,7 +251,7 @@ impl SstReader {
         if let Some(column) = kept.and_then(|decoded| decoded.key.get()) {
             return Ok(act(column));
         }
-        let columns = self.read_columns(batch, &key.columns)?;
+        let columns = self.stored_arrays(batch, &key.columns)?;
         let column = KeyColumn::new(columns, key.codec());
         Ok(match kept {
             Some(decoded) => act(decoded.key.get_or_init(|| column)),
@@ -259,6 +279,10 @@ impl Key {
         let columns = spec.columns.iter().map(index).collect::<Result<_>>()?;
         Ok(Self { columns, spec })
     }
+}
+
+fn refs_of(schema: &SchemaRef, owner: ColumnId) -> Option<usize> {
+    schema.fields().iter().position(|field| blob_owner(field) == Some(owner))
 }
 
 fn column_ids(schema: &SchemaRef) -> Vec<Option<ColumnId>> {

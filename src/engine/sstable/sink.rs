@@ -50,10 +50,27 @@ impl SummedFile {
     }
 
     /// Appends what is left, makes the file durable and returns its length and block checksums.
-    pub(super) fn finish(mut self) -> Result<(u64, Vec<u8>)> {
+    pub(super) fn finish(self) -> Result<(u64, Vec<u8>)> {
+        self.finish_with(|_, _| Vec::new())
+    }
+
+    /// As [`SummedFile::finish`], with a tail behind the summed bytes, made of their number and checksums. The length is
+    /// that without the tail.
+    pub(super) fn finish_with(mut self, tail: impl FnOnce(u64, &[u8]) -> Vec<u8>) -> Result<(u64, Vec<u8>)> {
         self.append_gathered(self.gathered.len())?;
+        let len = self.file.len();
+        let tail = tail(len, &self.sums);
+        if !tail.is_empty() {
+            self.file.append(&tail)?;
+        }
         self.file.sync()?;
-        Ok((self.file.len(), self.sums))
+        Ok((len, self.sums))
+    }
+
+    /// Appends bytes, or says why not in the storage's words.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = io::Write::write_all(self, bytes);
+        written.map_err(|error| self.failed.take().unwrap_or_else(|| Error::Internal(error.to_string())))
     }
 
     fn append_gathered(&mut self, len: usize) -> Result<()> {

@@ -1,10 +1,13 @@
 //! The check behind `trilith check`: every byte of both files, and that the rows are what the companion says.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, ArrayRef, BinaryArray};
 
+use super::blob::{BlobRefs, Large, blob_of};
 use super::key_column::KeyColumn;
 use super::reader::{SstReader, read_sum};
-use crate::common::{Error, Result};
+use crate::common::{Error, FileId, Result};
 use crate::format::block::BLOCK_LEN;
 use crate::format::bloom::hash_key;
 use crate::format::sum::Lookup;
@@ -25,11 +28,39 @@ impl SstReader {
             self.file.read_blocks(start..end)?;
             start = end;
         }
-        let mut previous: Option<Vec<u8>> = None;
+        let (mut previous, mut used): (Option<Vec<u8>>, _) = (None, BTreeMap::new());
         for batch in 0..self.num_batches() {
             let all = (0..self.schema().fields().len()).collect();
             let (_, columns) = self.decode_columns(batch, all)?;
             previous = self.verify_keys(batch, &columns, previous.as_deref())?;
+            self.verify_values(batch, &columns, &mut used)?;
+        }
+        let stated = self.info.blobs.iter().map(|blob| (blob.blob.file, (blob.values, blob.bytes)));
+        if stated.collect::<BTreeMap<_, _>>() == used {
+            return Ok(());
+        }
+        let what = "its rows refer to other values in blob files than the manifest counts";
+        Err(Error::corrupt(self.file.path(), 0, what))
+    }
+
+    /// Reads the large values of a batch, and counts them in `used`.
+    fn verify_values(
+        &self,
+        batch: usize,
+        columns: &[ArrayRef],
+        used: &mut BTreeMap<FileId, (u64, u64)>,
+    ) -> Result<()> {
+        for (column, refs) in self.refs.iter().enumerate().filter_map(|(i, refs)| Some((i, (*refs)?))) {
+            let Some(heads) = Large::new(&columns[column]) else { continue };
+            for (row, value) in BlobRefs::new(&columns[refs])?.iter() {
+                let bytes = blob_of(&self.blobs, &value)?.read_hashed(&value)?;
+                if heads.value(row).is_none_or(|head| !bytes.starts_with(head)) {
+                    let what = format!("batch {batch}: the head of a value is not how the value begins");
+                    return Err(Error::corrupt(self.file.path(), self.sum.batches[batch].offset, what));
+                }
+                let (values, bytes) = used.entry(value.file).or_default();
+                (*values, *bytes) = (*values + 1, *bytes + value.len);
+            }
         }
         Ok(())
     }

@@ -105,9 +105,18 @@ impl SstWriter {
     /// # Errors
     /// `Internal` when the keys do not ascend; `Io` when the storage fails.
     pub fn write(&mut self, batch: &RecordBatch, keys: RowKeys<'_>) -> Result<()> {
+        self.write_beside(batch, keys, 0)
+    }
+
+    /// As [`SstWriter::write`], for rows that have so many bytes beside the file: a batch is what one reader holds in memory,
+    /// wherever it is read from.
+    ///
+    /// # Errors
+    /// As [`SstWriter::write`].
+    pub fn write_beside(&mut self, batch: &RecordBatch, keys: RowKeys<'_>, beside: u64) -> Result<()> {
         self.keys.begin(keys, batch.num_rows())?;
         let batch = plain_batch(batch, self.chunks.schema())?;
-        let row_bytes = row_bytes(&batch);
+        let row_bytes = row_bytes(&batch) + beside as usize / batch.num_rows().max(1);
         let mut start = 0;
         while start < batch.num_rows() {
             let fitting = self.chunks.room(row_bytes).min(batch.num_rows() - start);
@@ -172,7 +181,19 @@ impl SstWriter {
         let (bytes, sum_hash) = sum::encode(parts);
         write_whole(&*self.storage, &layout::sum(header.file), &bytes)?;
         let (file, table, rows, sum_len) = (header.file, header.table, header.rows, bytes.len() as u64);
-        Ok(SstInfo { file, table, rows, data_len, sum_len, sum_hash, min_key, max_key, min_seq, max_seq })
+        Ok(SstInfo {
+            file,
+            table,
+            rows,
+            data_len,
+            sum_len,
+            sum_hash,
+            min_key,
+            max_key,
+            min_seq,
+            max_seq,
+            blobs: vec![],
+        })
     }
 
     fn end_batch(&mut self) -> Result<()> {

@@ -29,6 +29,11 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
             "Bytes above which an append skips the log",
         ),
         (
+            "blob_bytes",
+            options.blob_bytes.to_string(),
+            "Bytes above which a string or bytes lie beside the rows; 0 for never",
+        ),
+        (
             "transaction_bytes",
             options.transaction_bytes.to_string(),
             "Bytes that the writes of one transaction may take",

@@ -12,7 +12,7 @@ use crate::db::manifest::{Manifest, Stored};
 use crate::db::recovery::recover;
 use crate::format::deletes;
 use crate::io::Storage;
-use crate::lsm::{FileNumbers, Output, Published, State, TableFile, TableState, flush_memtable};
+use crate::lsm::{FileNumbers, KnownBlobs, Output, Published, State, TableFile, TableState, flush_memtable};
 
 /// Distance between the numbers of a database's files and of those that a backup writes itself: the database goes on
 /// giving out numbers, and the next backup into the folder must not meet one of them with another content.
@@ -111,6 +111,7 @@ fn flush(
     let Some(memtable) = frozen.frozen.first() else { return Ok(()) };
     let range = (memtable.first_seq().unwrap_or_default(), memtable.last_seq().unwrap_or_default());
     let sizes = crate::common::Options::default();
+    // Large values stay in the rows: a single file takes one file after another.
     let output = Output::new(
         Arc::clone(target.shared()),
         database,
@@ -134,12 +135,11 @@ fn flush(
         }
     }
     let key = crate::db::maintenance::key_spec(&frozen.def)?;
-    files.extend(
-        written
-            .files
-            .into_iter()
-            .map(|info| Arc::new(TableFile::new(Arc::clone(target.shared()), database, info, key.clone()))),
-    );
+    let mut known = KnownBlobs::default();
+    files.extend(written.files.into_iter().map(|info| {
+        let storage = Arc::clone(target.shared());
+        Arc::new(TableFile::new(storage, database, info, key.clone(), &mut known))
+    }));
     files.retain(|file| file.live_rows() > 0);
     let next_row_id = frozen.next_row_id.load(std::sync::atomic::Ordering::Relaxed);
     record_files(manifest, frozen.def.id, &files, next_row_id)
@@ -149,6 +149,9 @@ fn copy_deletes(manifest: &Manifest, target: &Target, copier: &mut Copier<'_>) -
     for info in &manifest.deletes {
         check_free(target, info.file, |before| before.deletes.iter().any(|held| held == info))?;
         copier.deletes(info)?;
+    }
+    for blob in manifest.blobs() {
+        check_free(target, blob.file, |before| before.blobs().any(|held| held == blob))?;
     }
     for file in manifest.tables.iter().flat_map(|table| &table.files) {
         let same = |before: &Manifest| {
@@ -163,9 +166,7 @@ fn copy_deletes(manifest: &Manifest, target: &Target, copier: &mut Copier<'_>) -
 /// Refuses to overwrite a file that the backup in the folder needs and that is another one than ours of that number.
 fn check_free(target: &Target, file: FileId, is_same: impl Fn(&Manifest) -> bool) -> Result<()> {
     let Some(before) = target.before() else { return Ok(()) };
-    let mut numbers = before.deletes.iter().map(|info| info.file);
-    let mut ssts = before.tables.iter().flat_map(|table| &table.files).map(|file| file.sst.file);
-    let taken = numbers.any(|held| held == file) || ssts.any(|held| held == file);
+    let taken = before.files().any(|held| held == file);
     if !taken || is_same(before) {
         return Ok(());
     }

@@ -1,11 +1,13 @@
 //! Files on their way into a backup: reused, linked, or copied and verified on the way.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{BackupProgress, BackupReport, CopyMode, OnProgress};
-use crate::common::{DatabaseId, Error, Result};
+use crate::common::{DatabaseId, Error, FileId, Result};
 use crate::db::manifest::Manifest;
 use crate::format::Hash128;
+use crate::format::blob::{self, BlobInfo};
 use crate::format::block::{BLOCK_LEN, BlockSums};
 use crate::format::deletes::{self, DeletesInfo};
 use crate::format::{layout, sum};
@@ -24,6 +26,8 @@ pub(in crate::db) struct Copier<'a> {
     mode: CopyMode,
     pub(in crate::db) report: BackupReport,
     pub(in crate::db) progress: BackupProgress,
+    /// Blob files that were brought.
+    blobs: HashSet<FileId>,
 }
 
 impl<'a> Copier<'a> {
@@ -34,13 +38,15 @@ impl<'a> Copier<'a> {
         mode: CopyMode,
     ) -> Self {
         let (report, progress) = Default::default();
-        Self { source, target, database, mode, report, progress }
+        Self { source, target, database, mode, report, progress, blobs: HashSet::new() }
     }
 
     /// Counts what is to come.
     pub(in crate::db) fn start(&mut self, manifest: &Manifest) {
         let files = manifest.tables.iter().flat_map(|table| &table.files);
-        self.progress.total = files.map(|file| file.sst.data_len + file.sst.sum_len).sum();
+        let blobs: BTreeMap<FileId, u64> = manifest.blobs().map(|blob| (blob.file, blob.len)).collect();
+        let rows: u64 = files.map(|file| file.sst.data_len + file.sst.sum_len).sum();
+        self.progress.total = rows + blobs.values().sum::<u64>();
     }
 
     /// Brings a file of deletion bitmaps, verified.
@@ -79,16 +85,54 @@ impl<'a> Copier<'a> {
         }
         self.target.remove(&data)?;
         let (sum, _) = sum::decode(&companion, self.database, info.file, &bytes)?;
-        self.data(&data, info, &sum.blocks, progress)?;
+        self.data(&data, (info.data_len, info.data_len), &sum.blocks, &[], progress)?;
         write(self.target, &companion, &bytes)?;
         self.report.copied += 1;
         self.advance(info.sum_len, progress)
     }
 
+    /// Brings a blob file, unless it was brought already.
+    pub(in crate::db) fn blob_file(&mut self, info: &BlobInfo, progress: OnProgress<'_>) -> Result<()> {
+        if self.blobs.contains(&info.file) {
+            return Ok(());
+        }
+        let brought = self.new_blob_file(info, progress);
+        if brought.is_err() {
+            // Half a file is none.
+            self.target.remove(&info.path())?;
+        }
+        brought?;
+        self.blobs.insert(info.file);
+        self.report.files += 1;
+        self.report.bytes += info.len;
+        Ok(())
+    }
+
+    fn new_blob_file(&mut self, info: &BlobInfo, progress: OnProgress<'_>) -> Result<()> {
+        if read_tail(self.target, info).is_ok() {
+            self.report.reused += 1;
+            return self.advance(info.len, progress);
+        }
+        let (tail, blocks) = read_tail(&*self.source, info)?;
+        self.target.remove(&info.path())?;
+        if self.mode == CopyMode::Link && self.target.link(&info.path(), &*self.source)? {
+            self.report.linked += 1;
+            return self.advance(info.len, progress);
+        }
+        self.data(&info.path(), (info.data_len, info.len), &blocks, &tail, progress)?;
+        self.report.copied += 1;
+        self.advance(tail.len() as u64, progress)
+    }
+
+    /// Removes the blob files that were brought and that `manifest` does not name.
+    pub(in crate::db) fn drop_unused_blobs(&self, manifest: &Manifest) -> Result<()> {
+        let named: HashSet<FileId> = manifest.blobs().map(|blob| blob.file).collect();
+        self.blobs.difference(&named).try_for_each(|file| self.target.remove(&layout::blob(*file)))
+    }
+
     /// Makes the names of what was brought durable.
     pub(in crate::db) fn sync(&self) -> Result<()> {
-        self.target.sync_dir(layout::SST_DIR)?;
-        self.target.sync_dir(layout::DEL_DIR)
+        layout::NAMED_DIRS.iter().try_for_each(|dir| self.target.sync_dir(dir))
     }
 
     /// True when an earlier backup brought this very file: its companion, which pins the data, is the same.
@@ -97,18 +141,20 @@ impl<'a> Copier<'a> {
         self.target.open(&layout::sst(info.file)).is_ok_and(same_len) && read_sum(self.target, info).is_ok()
     }
 
+    /// Copies the bytes up to `data_len`, verified, and `tail`.
     fn data(
         &mut self,
         path: &str,
-        info: &SstInfo,
+        (data_len, len): (u64, u64),
         blocks: &BlockSums,
+        tail: &[u8],
         progress: OnProgress<'_>,
     ) -> Result<()> {
         let file = self.source.open(path)?;
-        check_len(&*file, info.data_len)?;
+        check_len(&*file, len)?;
         let mut copy = self.target.create(path)?;
-        for start in (0..info.data_len).step_by(STEP as usize) {
-            let end = (start + STEP).min(info.data_len);
+        for start in (0..data_len).step_by(STEP as usize) {
+            let end = (start + STEP).min(data_len);
             let bytes = file.load(start..end)?;
             for (i, block) in bytes.chunks(BLOCK_LEN).enumerate() {
                 let number = start / BLOCK_LEN as u64 + i as u64;
@@ -119,6 +165,9 @@ impl<'a> Copier<'a> {
             }
             copy.append(&bytes)?;
             self.advance(end - start, progress)?;
+        }
+        if !tail.is_empty() {
+            copy.append(tail)?;
         }
         copy.sync()
     }
@@ -140,6 +189,24 @@ fn read_sum(storage: &dyn Storage, info: &SstInfo) -> Result<arrow::buffer::Buff
         Ok(bytes)
     } else {
         Err(Error::corrupt(path, 0, format!("its hash is {hash}, the manifest says {}", info.sum_hash)))
+    }
+}
+
+/// What stands behind the values of a blob file, when it is the one that the manifest pins; and the checksums in it.
+fn read_tail(storage: &dyn Storage, info: &BlobInfo) -> Result<(arrow::buffer::Buffer, BlockSums)> {
+    let path = info.path();
+    let file = storage.open(&path)?;
+    check_len(&*file, info.len)?;
+    let (header, tail) = (file.load(0..blob::HEADER_LEN as u64)?, file.load(info.data_len..info.len)?);
+    let (found, hash) = blob::decode_tail(&path, &header, &tail, info.data_len)?;
+    if hash == info.hash {
+        Ok((tail, found.sums))
+    } else {
+        Err(Error::corrupt(
+            path,
+            info.data_len,
+            format!("its hash is {hash}, the manifest says {}", info.hash),
+        ))
     }
 }
 

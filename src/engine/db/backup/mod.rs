@@ -192,6 +192,9 @@ fn finish(captured: Captured<'_>, target: &Target, progress: OnProgress<'_>) -> 
     progress(copier.progress)?;
     let files: Vec<_> = manifest.tables.iter().flat_map(|table| &table.files).map(|file| &file.sst).collect();
     for info in files {
+        for used in &info.blobs {
+            copier.blob_file(&used.blob, progress)?;
+        }
         copier.table_file(info, progress)?;
     }
     copier.sync()?;

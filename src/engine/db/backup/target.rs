@@ -65,7 +65,7 @@ impl Target {
     /// The greatest number of any file in the folder, whether the backup needs it or not.
     pub(in crate::db) fn greatest_file(&self) -> Result<FileId> {
         let mut greatest = FileId(0);
-        for dir in [layout::SST_DIR, layout::DEL_DIR] {
+        for dir in layout::NAMED_DIRS {
             let numbers = self.storage.list(dir)?;
             let found = numbers.iter().filter_map(|name| layout::file_number(name)).max();
             greatest = greatest.max(found.unwrap_or_default());

@@ -66,8 +66,18 @@ fn blocks(file: &dyn FileReader, sum: &Sum, report: &mut FileReport) -> Result<b
         let what = format!("it has {} bytes, its companion says {}", file.len(), header.data_len);
         report.damaged(file.len().min(header.data_len), what);
     }
-    let bad = bad_blocks(file, &sum.blocks, header.data_len)?;
-    let count = block_count(header.data_len);
+    Ok(verified(file, &sum.blocks, header.data_len, report)? && file.len() == header.data_len)
+}
+
+/// Verifies the first `len` bytes block by block; true when all of them are what was written.
+pub(super) fn verified(
+    file: &dyn FileReader,
+    sums: &BlockSums,
+    len: u64,
+    report: &mut FileReport,
+) -> Result<bool> {
+    let bad = bad_blocks(file, sums, len)?;
+    let count = block_count(len);
     let lost: u64 = bad.iter().map(|(start, end)| end - start).sum();
     report.set("blocks", format!("{} of {count} match their checksums", count - lost));
     for (start, end) in &bad {
@@ -77,7 +87,7 @@ fn blocks(file: &dyn FileReader, sum: &Sum, report: &mut FileReport) -> Result<b
         };
         report.damaged(start * BLOCK_LEN as u64, what);
     }
-    Ok(bad.is_empty() && file.len() == header.data_len)
+    Ok(bad.is_empty())
 }
 
 /// Runs of blocks that fail.

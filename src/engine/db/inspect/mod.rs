@@ -4,6 +4,7 @@
 //! are wrong. It looks at one file (and, for the checksums of an SSTable, at its companion): whether a database needs
 //! the file is the business of `check`.
 
+mod blob;
 mod codes;
 mod container;
 mod data;
@@ -65,6 +66,7 @@ pub fn inspect_file(
         Kind::Data => data::explain(file, companion, records, &mut report)?,
         Kind::Sum => sum::explain(&whole(file)?, records, &mut report),
         Kind::Deletes => deletes::explain(&whole(file)?, records, &mut report),
+        Kind::Blob => blob::explain(file, &mut report)?,
         Kind::Codes => codes::explain(&whole(file)?, &mut report),
         Kind::Derived => derived::explain(&whole(file)?, &mut report),
         Kind::Manifest => sealed::manifest(&whole(file)?, records, &mut report),
@@ -88,6 +90,7 @@ enum Kind {
     Data,
     Sum,
     Deletes,
+    Blob,
     Codes,
     Derived,
     Manifest,
@@ -106,6 +109,7 @@ impl Kind {
             Self::Data => "SSTable",
             Self::Sum => "companion of an SSTable",
             Self::Deletes => "deletion bitmaps",
+            Self::Blob => "large values",
             Self::Codes => "codes of vectors",
             Self::Derived => "made of a column for searches",
             Self::Manifest => "manifest",
@@ -125,6 +129,7 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         b"TRILWAL\n" => return Kind::Log,
         b"TRILSUM\0" => return Kind::Sum,
         b"TRILDEL\0" => return Kind::Deletes,
+        b"TRILBLOB" => return Kind::Blob,
         b"TRICODE\0" => return Kind::Codes,
         b"TRIDERIV" => return Kind::Derived,
         b"TRIMANIF" => return Kind::Manifest,
@@ -140,6 +145,7 @@ fn kind_of(path: &str, head: &[u8]) -> Kind {
         (layout::CURRENT, _) => Kind::Current,
         ("LOCK", _) => Kind::Lock,
         (KEYS, _) => Kind::Keys,
+        (_, Some("blob")) => Kind::Blob,
         (_, Some("wal")) => Kind::Log,
         (_, Some("arrow")) => Kind::Data,
         (_, Some("sum")) => Kind::Sum,

@@ -1,9 +1,12 @@
 //! The manifest and CURRENT, explained.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::report::{Fields, FileReport, hex};
 use crate::db::manifest::Manifest;
+use crate::format::blob::BlobInfo;
 use crate::format::cursor::Cursor;
 use crate::format::sealed::FORMAT_VERSION;
 
@@ -121,8 +124,18 @@ fn totals(manifest: &Manifest, records: bool, report: &mut FileReport) {
                 .with("seq", format!("{}..={}", file.sst.min_seq, file.sst.max_seq))
                 .with("keys", format!("{}..={}", hex(&file.sst.min_key), hex(&file.sst.max_key)))
                 .with("del", file.deletes.map(|del| del.0))
+                .with("blobs", file.sst.blobs.iter().map(|used| used.blob.file.0).collect::<Vec<_>>())
         }));
     }
+    let blobs: BTreeMap<u64, &BlobInfo> = manifest.blobs().map(|blob| (blob.file.0, blob)).collect();
+    report.records.extend(blobs.into_values().map(|blob| {
+        Fields::default()
+            .with("blob", blob.file.0)
+            .with("bytes", blob.len)
+            .with("values", blob.values)
+            .with("value bytes", blob.bytes)
+            .with("hash", blob.hash.to_string())
+    }));
     report.records.extend(manifest.deletes.iter().map(|info| {
         Fields::default().with("del", info.file.0).with("bytes", info.len).with("hash", info.hash.to_string())
     }));

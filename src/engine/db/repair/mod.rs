@@ -97,7 +97,7 @@ fn forget_past(manifest: &mut Manifest, report: &mut RepairReport) {
 /// A file number that nothing in the damaged folder has.
 fn unused_number(source: &dyn Storage, manifest: &Manifest) -> Result<FileId> {
     let mut next = manifest.next_file;
-    for dir in [layout::WAL_DIR, layout::SST_DIR, layout::DEL_DIR] {
+    for dir in layout::DATA_DIRS {
         let used = source.list(dir)?.iter().filter_map(|name| layout::file_number(name)).max();
         next = next.max(used.map_or(next, |file| FileId(file.0.saturating_add(1))));
     }
@@ -106,7 +106,7 @@ fn unused_number(source: &dyn Storage, manifest: &Manifest) -> Result<FileId> {
 
 /// Files that the version does not name are no loss, and are told of.
 fn note_unused(source: &dyn Storage, report: &mut RepairReport) -> Result<()> {
-    for dir in [layout::SST_DIR, layout::DEL_DIR] {
+    for dir in layout::NAMED_DIRS {
         for name in source.list(dir)? {
             if !layout::file_number(&name).is_some_and(|file| report.seen.contains(&file)) {
                 report.notes.push(format!(

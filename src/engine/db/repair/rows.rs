@@ -61,6 +61,7 @@ pub(super) fn carry(
     for info in &manifest.deletes {
         carrier.copier.deletes(info)?;
     }
+    carrier.copier.drop_unused_blobs(manifest)?;
     carrier.copier.sync()
 }
 
@@ -79,7 +80,12 @@ impl Carrier<'_> {
                 return Ok(None);
             }
         };
-        match self.copier.table_file(&file.sst, &mut |_| Ok(())) {
+        let mut whole = self.copier.table_file(&file.sst, &mut |_| Ok(()));
+        for used in &file.sst.blobs {
+            report.seen.insert(used.blob.file);
+            whole = whole.and_then(|()| self.copier.blob_file(&used.blob, &mut |_| Ok(())));
+        }
+        match whole {
             Ok(()) => {
                 report.whole_files += 1;
                 report.rows += live;

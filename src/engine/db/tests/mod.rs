@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod basics;
+mod blobs;
 mod compaction;
 mod disk_full;
 mod encryption;

@@ -14,6 +14,8 @@ pub const INPUTS_MAX: usize = 32;
 pub struct FileShape<'a> {
     /// Bytes on disk.
     pub bytes: u64,
+    /// Bytes of the values in blob files that its rows refer to. A merge does not copy them.
+    pub blob_bytes: u64,
     /// Rows in it.
     pub rows: u64,
     /// Rows that no reader sees any more: deleted, replaced or expired.
@@ -38,10 +40,10 @@ impl FileShape<'_> {
         if self.rows == 0 { 0 } else { (self.bytes as f64 * live as f64 / self.rows as f64) as u64 }
     }
 
-    /// Bytes that a merge would give back.
+    /// Bytes that only dead rows need.
     #[must_use]
     pub fn dead_bytes(&self) -> u64 {
-        self.bytes - self.live_bytes()
+        self.bytes - self.live_bytes() + (self.blob_bytes as f64 * self.dead_share().min(1.0)) as u64
     }
 
     pub(super) fn dead_share(&self) -> f64 {
@@ -77,6 +79,8 @@ pub enum Reason {
     Small,
     /// Every row has expired.
     Expired,
+    /// Too little of a blob file is needed.
+    Blobs,
     /// Somebody asked for it.
     Manual,
 }
@@ -90,6 +94,7 @@ impl Reason {
             Self::Space => "space",
             Self::Small => "small",
             Self::Expired => "expired",
+            Self::Blobs => "blobs",
             Self::Manual => "manual",
         }
     }

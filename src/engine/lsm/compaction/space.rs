@@ -18,7 +18,7 @@ pub(super) fn wholly_dead(files: &[FileShape<'_>]) -> Option<Choice> {
 
 /// The file to rewrite for its dead rows.
 pub(super) fn mostly_dead(files: &[FileShape<'_>]) -> Option<usize> {
-    let total: u64 = files.iter().map(|file| file.bytes).sum();
+    let total: u64 = files.iter().map(|file| file.bytes + file.blob_bytes).sum();
     let dead: u64 = files.iter().map(FileShape::dead_bytes).sum();
     let limit = if dead as f64 > total as f64 * DEAD_SHARE_TOTAL { 0.0 } else { DEAD_SHARE_MAX };
     let candidates = (0..files.len()).filter(|&i| files[i].settled && files[i].dead_share() > limit);

@@ -26,6 +26,7 @@ impl File {
     fn shape(&self) -> FileShape<'_> {
         let rows = self.rows.len() as u64;
         FileShape {
+            blob_bytes: 0,
             bytes: rows * ROW_BYTES,
             rows,
             dead: self.rows.values().filter(|live| !**live).count() as u64,

@@ -10,9 +10,10 @@ use crate::{
 
 type Hunt = fn(&Budget, Option<Bug>) -> Report;
 
-const HUNTS: [(&str, Hunt, Bug); 6] = [
+const HUNTS: [(&str, Hunt, Bug); 7] = [
     ("h1", h1_crash::crash_states, Bug::SkipFolderSync),
     ("h1", h1_crash::crash_states, Bug::SkipFileSync),
+    ("h1", h1_crash::crash_states, Bug::SkipBlobSync),
     ("h1", h1_crash::crash_states, Bug::FlipOnWrite),
     ("h2", h2_faults::faults, Bug::HideFailedSync),
     ("h2", h2_faults::faults, Bug::HideFailedWrite),

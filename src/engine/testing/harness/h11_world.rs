@@ -93,6 +93,7 @@ impl World {
             memtable_bytes: *pick(&mut dice, &[1, 600, 2 << 10, 1 << 20]),
             direct_append_bytes: 1,
             batch_rows: 7,
+            blob_bytes: 1,
             file_bytes: *pick(&mut dice, &[1, 8 << 10]),
             reserve_bytes: 0,
             clock: Arc::new(SetClock::default()),

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use trilith_engine::format::deletes::{self, DeletesInfo};
 use trilith_engine::format::wal_header::{WAL_HEADER_LEN, WalHeader};
 use trilith_engine::format::wal_record::{RECORD_HEADER_LEN, RecordHeader};
-use trilith_engine::format::{Hash128, commit, packed, sum};
+use trilith_engine::format::{Hash128, blob, commit, packed, sum};
 use trilith_engine::testing::SimStorage;
 use trilith_engine::{DatabaseId, Engine, FileId, KeyCodec, Options, Storage, TableName};
 
@@ -50,7 +50,7 @@ pub struct Seeds {
 type Target = (&'static str, fn(&Seeds, &mut SmallRng));
 
 /// Each with how many times as often as the slowest it is tried.
-const TARGETS: [(u32, Target); 11] = [
+const TARGETS: [(u32, Target); 12] = [
     (200, ("packed", packed_rows)),
     (100, ("commit", commit_payload)),
     (100, ("record", record_header)),
@@ -60,6 +60,7 @@ const TARGETS: [(u32, Target); 11] = [
     (40, ("companion", companion)),
     (20, ("keys", |seeds, dice| sealed::keys(&seeds.sealed, dice))),
     (40, ("sealed", |seeds, dice| sealed::file(&seeds.sealed, dice))),
+    (40, ("blob", blob_tail)),
     (4, ("sstable", sstable)),
     (1, ("manifest", manifest)),
 ];
@@ -239,6 +240,20 @@ fn companion(seeds: &Seeds, dice: &mut SmallRng) {
     mutate(&mut bytes, dice);
     Hash128::seal(&mut bytes);
     let _ = sum::decode(path, seeds.database, number(path), &Buffer::from_vec(bytes));
+}
+
+fn blob_tail(seeds: &Seeds, dice: &mut SmallRng) {
+    let (path, bytes) = seeds.file(".blob", dice);
+    let (header, rest) = bytes.split_at(blob::HEADER_LEN);
+    let end = blob::data_len(&rest[rest.len() - blob::FOOTER_LEN..], bytes.len() as u64).unwrap();
+    let mut tail = bytes[end as usize..].to_vec();
+    unsealed(&mut tail);
+    mutate(&mut tail, dice);
+    let mut whole = [header, &tail[..]].concat();
+    Hash128::seal(&mut whole);
+    let tail = Buffer::from_slice_ref(&whole[header.len()..]);
+    let _ = blob::decode_tail(path, header, &tail, end);
+    let _ = blob::data_len(&tail[tail.len().saturating_sub(blob::FOOTER_LEN)..], tail.len() as u64);
 }
 
 fn sstable(seeds: &Seeds, dice: &mut SmallRng) {

@@ -130,6 +130,7 @@ fn options(size: usize, dice: &mut Dice) -> Options {
         file_bytes: size >> dice.rng.random_range(3..6),
         direct_append_bytes: size >> dice.rng.random_range(4..7),
         batch_rows: 64,
+        blob_bytes: 1,
         background: dice.rng.random(),
         reserve_bytes: 32 << 10,
         encryption_key: crate::encrypted::key(),

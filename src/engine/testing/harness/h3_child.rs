@@ -16,7 +16,7 @@ use trilith_engine::{
 };
 
 use crate::arrow_rows::{batch, read_table, spec};
-use crate::h8_model::pick;
+use crate::h8_model::{BLOB_BYTES, pick};
 use crate::model::{Column, Kind, Row, Table, Value};
 
 /// The level of each writer.
@@ -116,6 +116,7 @@ pub fn options(dice: &mut SmallRng) -> Options {
         direct_append_bytes: *pick(dice, &[1, 4 << 10, 1 << 20]),
         batch_rows: *pick(dice, &[16, 256]),
         file_bytes: *pick(dice, &[8 << 10, 64 << 10, 4 << 20]),
+        blob_bytes: *pick(dice, &BLOB_BYTES),
         ..Options::default()
     }
 }

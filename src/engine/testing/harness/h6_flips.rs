@@ -52,6 +52,7 @@ fn flip(specimen: &Specimen, mut bit: u64, report: &mut Report) {
             Some("arrow") => "silent_arrow",
             Some("sum") => "silent_sum",
             Some("del") => "silent_del",
+            Some("blob") => "silent_blob",
             _ => "silent_current",
         };
         report.add(if noticed { "noticed" } else { silent }, 1);

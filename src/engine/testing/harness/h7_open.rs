@@ -36,7 +36,7 @@ pub fn scratch() -> tempfile::TempDir {
 
 fn case(specimen: &Specimen, dice: &mut SmallRng) -> Verdict {
     let folder = scratch();
-    for dir in ["wal", "sst", "del", "manifest"] {
+    for dir in ["wal", "sst", "del", "blob", "manifest"] {
         std::fs::create_dir(folder.path().join(dir)).unwrap();
     }
     for (path, bytes) in &specimen.files {

@@ -23,6 +23,9 @@ const OPS: usize = 110;
 /// Operations that the floor asks for in each of its cases.
 const OPS_PER_CASE: u64 = 100;
 
+/// Mostly so few that every fifth text is a large value.
+pub const BLOB_BYTES: [usize; 4] = [1, 1, 1, 0];
+
 /// Sizes at which a handful of rows already makes files, batches and merges.
 pub fn options(dice: &mut SmallRng) -> Options {
     Options {
@@ -34,6 +37,7 @@ pub fn options(dice: &mut SmallRng) -> Options {
         direct_append_bytes: *pick(dice, &[1, 2 << 10, 1 << 20]),
         batch_rows: if dice.random_ratio(1, 12) { 1 } else { *pick(dice, &[7, 64]) },
         file_bytes: if dice.random_ratio(1, 12) { 1 } else { *pick(dice, &[8 << 10, 1 << 20]) },
+        blob_bytes: *pick(dice, &BLOB_BYTES),
         ..Options::default()
     }
 }

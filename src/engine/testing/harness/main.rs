@@ -77,7 +77,7 @@ const HARNESSES: [Harness; 15] = [
     ("h15", h15_processes::harness, 1_000, 6.0),
     ("h16", h16_objects::harness, 2_000, 6.0),
     ("h19", h19_repair::harness, 500, 5.0),
-    ("planted", h0_planted::harness, 18, 5.0),
+    ("planted", h0_planted::harness, 19, 5.0),
 ];
 
 /// Schedules exist where the engine was built to ask for them.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use trilith_engine::{
-    AlterTable, Durability, Engine, Error, ErrorKind, IfExists, Result, TableDef, TableName, WriteBatch,
-    WriteMode,
+    AlterTable, Durability, Engine, Error, ErrorKind, IfExists, Result, TableDef, TableName, TableView,
+    ValuePart, WriteBatch, WriteMode,
 };
 
 use crate::arrow_rows;
@@ -236,6 +236,25 @@ fn get(engine: &Engine, table: &Table, name: &str, keys: &[Row]) -> Result<()> {
             return Err(Error::Internal(format!(
                 "key {key:?} of {name}: {one:?} and {many:?}, expected {expected:?}"
             )));
+        }
+        if let Some(row) = expected {
+            ranges(&view, table, key, row)?;
+        }
+    }
+    Ok(())
+}
+
+/// A part of each text of a row.
+fn ranges(view: &TableView, table: &Table, key: &Row, row: &Row) -> Result<()> {
+    for (at, cell) in row.iter().enumerate() {
+        let Value::Text(text) = cell else { continue };
+        let key = arrow_rows::arrays(&table.columns[..table.key], std::slice::from_ref(key));
+        let (start, end) = (text.len() / 3, text.len() / 2);
+        let part = view.get_range(&key, at, start as u64..end as u64)?;
+        let as_expected =
+            |part: &ValuePart| part.len == text.len() as u64 && part.bytes[..] == text.as_bytes()[start..end];
+        if !part.as_ref().is_some_and(as_expected) {
+            return Err(Error::Internal(format!("bytes {start}..{end} of {text:?} are {part:?}")));
         }
     }
     Ok(())

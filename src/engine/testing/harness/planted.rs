@@ -18,6 +18,8 @@ pub enum Bug {
     SkipFolderSync,
     /// Files are not synced.
     SkipFileSync,
+    /// Files of large values are not synced.
+    SkipBlobSync,
     /// A failed sync is reported as done.
     HideFailedSync,
     /// A failed or short write is reported as done.
@@ -89,7 +91,8 @@ impl Storage for Planted {
         self.disk.rename(from, to)?;
         if self.bug == Some(Bug::RemoveWhileRead) {
             let after = self.named_files();
-            let gone = before.difference(&after).flat_map(|file| [layout::sst(*file), layout::sum(*file)]);
+            let paths = |file: &FileId| [layout::sst(*file), layout::sum(*file), layout::blob(*file)];
+            let gone = before.difference(&after).flat_map(paths);
             gone.for_each(|path| drop(self.disk.remove(&path)));
         }
         Ok(())
@@ -138,6 +141,7 @@ impl FileWriter for PlantedWriter {
     fn sync(&mut self) -> Result<()> {
         match self.bug {
             Bug::SkipFileSync => Ok(()),
+            Bug::SkipBlobSync if self.file.path().starts_with(layout::BLOB_DIR) => Ok(()),
             Bug::HideFailedSync => {
                 let _ = self.file.sync();
                 Ok(())

@@ -72,13 +72,13 @@ fn blocks(sum: &[u8]) -> std::ops::Range<usize> {
     number(entry + 8)..number(entry + 8) + number(entry + 16)
 }
 
-/// The sorted files that a manifest names.
+/// The sorted files, and the files of large values, that a manifest names.
 pub fn data_files(manifest: &Value, files: &mut BTreeSet<FileId>) {
     match manifest {
         Value::Object(fields) => {
-            if let (true, Some(file)) =
-                (fields.contains_key("sum_hash"), fields.get("file").and_then(Value::as_u64))
-            {
+            let is_data = fields.contains_key("sum_hash")
+                || fields.contains_key("hash") && fields.contains_key("values");
+            if let (true, Some(file)) = (is_data, fields.get("file").and_then(Value::as_u64)) {
                 files.insert(FileId(file));
             }
             fields.values().for_each(|value| data_files(value, files));

@@ -39,6 +39,7 @@ pub fn plain_options() -> Options {
         direct_append_bytes: 1,
         batch_rows: 16,
         file_bytes: 8 << 10,
+        blob_bytes: 1,
         ..Options::default()
     }
 }
@@ -54,7 +55,9 @@ pub fn specimen_of(options: &Options) -> Specimen {
     let mut state = State::new();
     let mut steps = Vec::new();
     let bulk = |table: &str, ids: std::ops::Range<i64>| {
-        let rows = ids.map(|id| vec![Value::Int(id), Value::Text(format!("text {id}").into())]).collect();
+        // Of three lengths, the longest large.
+        let text = |id: i64| format!("text {id}{}", " and more".repeat((id % 16 / 5) as usize * 5));
+        let rows = ids.map(|id| vec![Value::Int(id), Value::Text(text(id).into())]).collect();
         Op::Bulk { table: table.into(), mode: trilith_engine::WriteMode::Insert, rows, piece: 64 }
     };
     let delete = Change::Delete(vec![vec![Value::Int(7)], vec![Value::Int(11)]]);
@@ -96,7 +99,7 @@ pub fn specimen_of(options: &Options) -> Specimen {
     }
     let files: Vec<(String, Vec<u8>)> =
         disk.paths().into_iter().filter_map(|path| Some((path.clone(), disk.contents(&path)?))).collect();
-    for kind in ["CURRENT", ".mf", ".wal", ".arrow", ".sum", ".del"] {
+    for kind in ["CURRENT", ".mf", ".wal", ".arrow", ".sum", ".del", ".blob"] {
         assert!(files.iter().any(|(path, _)| path.ends_with(kind)), "no {kind} among {:?}", disk.paths());
     }
     Specimen { disk, state, files, steps }

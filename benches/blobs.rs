@@ -1,4 +1,5 @@
-//! Values of 100 KB, beside the rows and in them: overwritten, compacted, read one by one and in part.
+//! Values of 100 KB, beside the rows and in them: written in random order, a quarter of them overwritten three times over,
+//! compacted, read one by one and in part.
 //!
 //! `cargo bench -p trilith-engine --bench blobs [-- ROWS [FOLDER]]`. Both settings run in one process, one after the other, at
 //! durability `buffered`; bytes written are those of log, flushes and compactions.
@@ -25,7 +26,7 @@ fn main() -> Outcome {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let rows: i64 = arguments.next().map_or(Ok(2000), |rows| rows.parse())?;
     let parent = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
-    println!("{rows} rows of {VALUE} bytes, each written {} times", OVERWRITES + 1);
+    println!("{rows} rows of {VALUE} bytes, then {OVERWRITES} quarters of them again");
     for (name, blob_bytes) in [("beside the rows", 4 << 10), ("in the rows", 0)] {
         let folder = tempfile::Builder::new().prefix("blobs-").tempdir_in(&parent)?;
         let options = Options { durability: Durability::Buffered, blob_bytes, ..Options::default() };
@@ -39,16 +40,19 @@ fn main() -> Outcome {
 fn run(engine: &Engine, name: &str, rows: i64) -> Outcome {
     let table = create(engine)?;
     let start = Instant::now();
+    let mut given = 0;
     for version in 0..=OVERWRITES {
-        for first in (0..rows).step_by(BATCH as usize) {
-            write(engine, &table, rows, first, version)?;
+        let written = if version == 0 { rows } else { rows / 4 };
+        for first in (0..written).step_by(BATCH as usize) {
+            // Each time others, spread over all keys.
+            write(engine, &table, rows, first + version as i64 * 77, version)?;
         }
+        given += written as u64 * VALUE as u64;
     }
     engine.flush()?;
     let written = start.elapsed();
     settle(engine)?;
     let settled = start.elapsed();
-    let given = rows as u64 * (OVERWRITES + 1) * VALUE as u64;
     let rate = given as f64 / 1e6 / written.as_secs_f64();
     let metric = |wanted: &str| {
         engine.metrics().into_iter().find(|metric| metric.name == wanted).map_or(0.0, |metric| metric.value)
@@ -85,7 +89,7 @@ fn create(engine: &Engine) -> Outcome<Arc<TableDef>> {
 }
 
 fn write(engine: &Engine, table: &Arc<TableDef>, rows: i64, first: i64, version: u64) -> Outcome {
-    let ids: Vec<i64> = (first..(first + BATCH).min(rows)).map(|i| i * STEP % rows).collect();
+    let ids: Vec<i64> = (first..first + BATCH).map(|i| i * STEP % rows).collect();
     let values = ids.iter().map(|id| vec![(*id as u8).wrapping_add(version as u8); VALUE]);
     let image: ArrayRef = Arc::new(BinaryArray::from_iter_values(values));
     let (n, id) = (Int64Array::from(vec![version as i64; ids.len()]), Int64Array::from(ids));

@@ -84,6 +84,7 @@ fn create(engine: &Engine) -> Outcome<Arc<TableDef>> {
         primary_key: vec!["id".to_owned()],
         defaults: Default::default(),
         options: Default::default(),
+        indexes: vec![],
     };
     Ok(engine.create_table(&spec, IfExists::Keep)?)
 }

@@ -55,6 +55,7 @@ fn table(engine: &Engine, name: &str, key: &[&str]) -> Result<Arc<TableDef>, Err
         primary_key,
         defaults: Default::default(),
         options: Default::default(),
+        indexes: vec![],
     };
     engine.create_table(&spec, IfExists::Keep)
 }

@@ -62,6 +62,7 @@ fn create(engine: &Engine) -> Outcome<Arc<TableDef>> {
         primary_key: vec!["id".into()],
         defaults: Default::default(),
         options: Default::default(),
+        indexes: vec![],
     };
     Ok(engine.create_table(&spec, IfExists::Fail)?)
 }

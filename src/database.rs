@@ -162,7 +162,7 @@ impl Database {
     /// `NotFound` when there is none.
     pub fn table(&self, name: &str) -> Result<Table> {
         self.check_open()?;
-        Table::find(self, crate::table::parse_name(name)?)
+        Table::named(self, crate::table::parse_name(name)?)
     }
 
     /// A collection of documents by name; it is created with its first document.
@@ -187,9 +187,9 @@ impl Database {
         let name = crate::table::parse_name(name)?;
         let primary_key = primary_key.iter().map(|column| (*column).to_owned()).collect();
         let (defaults, options) = (HashMap::new(), trilith_engine::OptionTexts::new());
-        let spec = TableSpec { name: name.clone(), schema, primary_key, defaults, options };
+        let spec = TableSpec { name: name.clone(), schema, primary_key, defaults, options, indexes: vec![] };
         self.inner.engine.create_table(&spec, exists)?;
-        Table::find(self, name)
+        Table::named(self, name)
     }
 
     /// Names of the tables, by schema and name.

@@ -3,6 +3,8 @@
 //! Writes and key lookups go straight to the engine, reads become plans like any query's. A handle holds
 //! the table's name, not its columns, so it stays good when the table is altered.
 
+mod index;
+
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::dataframe::DataFrame;
@@ -37,7 +39,11 @@ pub struct ScanOptions {
 }
 
 impl Table {
-    pub(crate) fn find(database: &Database, name: TableName) -> Result<Self> {
+    /// The table of this name, which means nothing but itself.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn named(database: &Database, name: TableName) -> Result<Self> {
         database.snapshot()?.table(&name)?;
         Ok(Self { database: database.clone(), name })
     }

@@ -27,6 +27,7 @@ mod shell;
 mod statement;
 mod table;
 mod table_create;
+mod table_index;
 mod table_key;
 mod table_search;
 mod table_write;

@@ -12,6 +12,7 @@ use crate::error::{from_database, from_engine};
 use crate::exported::exported_schema;
 use crate::query::Query;
 use crate::statement::{Clauses, Statement};
+use crate::table_index::{self, IndexRequest};
 use crate::table_key::{key_arrays, keys_arrays};
 use crate::table_search::search;
 use crate::table_write;
@@ -158,6 +159,24 @@ impl Table {
         let text = "SELECT * FROM trilith.stats WHERE schema_name = $1 AND table_name = $2".to_owned();
         let params = PyList::new(py, [&self.name.schema, &self.name.table])?;
         self.statement(text, &params)?.query(py)
+    }
+
+    /// Its rows of `trilith.indexes`.
+    fn indexes(&self, py: Python<'_>) -> PyResult<Query> {
+        self.view()?;
+        let text = "SELECT * FROM trilith.indexes WHERE schema_name = $1 AND table_name = $2".to_owned();
+        let params = PyList::new(py, [&self.name.schema, &self.name.table])?;
+        self.statement(text, &params)?.query(py)
+    }
+
+    /// Names an index of a column and makes it.
+    fn create_index(&self, py: Python<'_>, request: IndexRequest) -> PyResult<()> {
+        table_index::create(py, &self.database, &self.name, request)
+    }
+
+    /// Drops an index of the table's schema.
+    fn drop_index(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        table_index::drop(py, &self.database, &self.name, name)
     }
 
     /// A query over the table.

@@ -70,6 +70,7 @@ impl NewTable {
             primary_key: self.primary_key.clone(),
             defaults: HashMap::new(),
             options: self.options.clone(),
+            indexes: vec![],
         }
     }
 }

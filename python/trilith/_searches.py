@@ -28,6 +28,11 @@ class Searches:
         recall: float | None = None,
         diversity: float = 0.0,
         within: float | None = None,
+        *,
+        nprobe: int | None = None,
+        ef_search: int | None = None,
+        epsilon: float | None = None,
+        rescore: int | None = None,
     ) -> Query:
         """Return the ``k`` rows nearest to ``vector``, nearest first, with a column ``_distance``.
 
@@ -42,10 +47,14 @@ class Searches:
             columns: names of the columns to return, such as ``["id", "_distance"]``; all of them when left out.
             metric: ``cosine``, ``l2``, ``inner_product``, ``l1`` or ``hamming``.
             recall: the share of the nearest that is enough, from 0.5 up: ``0.98`` reads an eighth of what an exact
-                search reads. ``None`` or 1 finds them all.
+                search reads. 1 finds them all, and so does ``None`` unless an index of the column says otherwise.
             diversity: what being unlike the rows already taken counts against being near, from 0 to 1 (maximal
                 marginal relevance among four times ``k`` rows); rows then come in the order in which they were taken.
             within: the greatest ``_distance`` to return: with ``k=None``, all rows that are no farther.
+            nprobe: lists of each file to read, for those who would rather say this than ``recall``.
+            ef_search: rows that a walk through a graph holds.
+            epsilon: how many standard deviations wide the bounds by codes of one bit are.
+            rescore: the most rows of each file whose distances are computed from their vectors.
         """
         arguments = {
             "query": vector,
@@ -55,6 +64,10 @@ class Searches:
             "recall": recall,
             "diversity": diversity,
             "within": within,
+            "nprobe": nprobe,
+            "ef_search": ef_search,
+            "epsilon": epsilon,
+            "rescore": rescore,
         }
         return Query(self._native.search("vector_search", arguments, _names(columns), where))
 

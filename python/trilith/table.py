@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trilith import _arrow
+from trilith._indexes import Indexes
 from trilith._native import ArrowSchema
 from trilith._native import Table as NativeTable
 from trilith._progress import Progress, reporter
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 
-class Table(Searches):
+class Table(Searches, Indexes):
     """One table of a :class:`Database`.
 
     Every read sees the newest commit; every write is one commit, durable as the database was opened.

@@ -162,6 +162,7 @@ impl Collection {
             primary_key: vec![ID.to_owned()],
             defaults: std::collections::HashMap::new(),
             options: trilith_engine::OptionTexts::new(),
+            indexes: vec![],
         };
         self.database.engine().create_table(&spec, IfExists::Keep)?;
         // A collection without documents is as good as none, so its table need not wait for the commit.

@@ -25,17 +25,17 @@ pub use common::{
 pub use db::{
     AlterTable, Appender, BackupProgress, BackupReport, Change, ChangeKind, Changes, CheckReport,
     CompactionInfo, CopyMode, Damage, Engine, ExportReport, Fields, FileInfo, FileReport, FreshRows,
-    IfExists, IndexInfo, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan, RepairReport, Row,
-    ScanPart, Snapshot, TableSpec, TableStats, TableView, Tag, Transaction, VacuumReport, ValuePart, Version,
-    WriteBatch, WriteMode, check_path, check_storage, conform, inspect_file, inspect_path, key_schema,
-    open_path, repair_path, repair_storage, restore_path, restore_storage,
+    IfExists, IndexInfo, IndexSpec, Isolation, Loss, LossKind, OnProgress, ROW_ID, RangeScan, RepairReport,
+    Row, ScanPart, Snapshot, TableSpec, TableStats, TableView, Tag, Transaction, VacuumReport, ValuePart,
+    Version, WriteBatch, WriteMode, check_path, check_storage, conform, inspect_file, inspect_path,
+    key_schema, open_path, repair_path, repair_storage, restore_path, restore_storage,
 };
 pub use format::key::KeyCodec;
 pub use format::packed::Value;
 pub use format::stats::ColumnStats;
 pub use format::table::{
-    ColumnDef, CompactionStyle, OptionTexts, PUBLIC_SCHEMA, SPARSE_KEY, TableDef, TableName, TableOptions,
-    Ttl, VECTOR_KEY,
+    ColumnDef, CompactionStyle, IndexDef, IndexKind, IndexMetric, OptionTexts, PUBLIC_SCHEMA, SPARSE_KEY,
+    TableDef, TableName, TableOptions, Ttl, VECTOR_KEY,
 };
 pub use io::{LocalStorage, MemoryStorage, Storage};
 pub use lsm::{Derivation, KeyRange};

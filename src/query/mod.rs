@@ -22,3 +22,5 @@ pub mod table;
 pub mod time;
 pub mod types;
 pub mod write;
+
+pub(crate) use statements::create_index;

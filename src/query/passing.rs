@@ -59,6 +59,7 @@ mod tests {
             primary_key: vec![],
             defaults: std::collections::HashMap::new(),
             options: trilith_engine::OptionTexts::new(),
+            indexes: vec![],
         };
         engine.create_table(&spec, IfExists::Fail).unwrap();
     }

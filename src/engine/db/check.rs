@@ -63,7 +63,8 @@ fn check_files(
 ) -> Result<()> {
     let (manifest, mut blobs) = (&stored.manifest, KnownBlobs::default());
     for record in &manifest.tables {
-        let key = super::maintenance::key_spec(&record.def.clone().derive())?;
+        let def = record.def.clone().derive();
+        let key = super::maintenance::key_spec(&def)?;
         for file in &record.files {
             if !seen.insert(file.sst.file) {
                 continue;
@@ -89,7 +90,7 @@ fn check_files(
             let whole = verified.is_ok();
             report.count(opened.bytes(), file.sst.rows, verified);
             if whole {
-                opened.check_derived(&mut |path, outcome| {
+                opened.check_derived(&def, &mut |path, outcome| {
                     progress(path);
                     report.count_derived(outcome);
                 })?;

@@ -8,6 +8,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 
 use super::core::{Core, Live, Writer};
 use super::definition::{altered, define};
+use super::indexing::{IndexSpec, check_index_names};
 use super::manifest::{Manifest, TableRecord};
 use crate::common::{Error, Result};
 use crate::format::table::{OptionTexts, PUBLIC_SCHEMA, TableDef, TableName, validate_name};
@@ -26,6 +27,8 @@ pub struct TableSpec {
     pub defaults: HashMap<String, String>,
     /// Options by name: `compaction`, `ttl`, `ttl_column`.
     pub options: OptionTexts,
+    /// Indexes of its columns.
+    pub indexes: Vec<IndexSpec>,
 }
 
 /// What creating a table does when the name is taken.
@@ -67,6 +70,13 @@ pub enum AlterTable {
     RenameTable {
         /// Its new name.
         to: TableName,
+    },
+    /// Names an index of a column; the codes follow.
+    CreateIndex(IndexSpec),
+    /// Forgets an index.
+    DropIndex {
+        /// The index.
+        name: String,
     },
     /// Changes options; those not named stay.
     SetOptions {
@@ -158,6 +168,7 @@ impl Core {
         let mut writer = self.writer.lock();
         let state = Arc::clone(&self.published.load().state);
         let def = Arc::new(altered(&state.table(name)?.def, change)?);
+        check_index_names(&state, &def)?;
         if def.name != *name {
             require_schema(&state.schemas, &def.name.schema)?;
             if state.tables.contains_key(&def.name) && !matches!(change, AlterTable::ReplaceTable { .. }) {

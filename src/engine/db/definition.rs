@@ -8,6 +8,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 
 use super::ddl::{AlterTable, TableSpec};
+use super::indexing::{with_index, without_index};
 use crate::common::{ColumnId, Error, Result, TableId};
 use crate::format::key::KeyCodec;
 use crate::format::table::{ColumnDef, TableDef, TableName, TableOptions, validate_name};
@@ -31,6 +32,7 @@ pub(super) fn define(id: TableId, spec: &TableSpec) -> Result<TableDef> {
     let options = TableOptions::default().changed(&spec.name, &columns, &spec.options)?;
     let mut def = TableDef::new(id, spec.name.clone(), columns, primary_key);
     def.options = options;
+    spec.indexes.iter().try_for_each(|index| with_index(&mut def, index))?;
     Ok(def)
 }
 
@@ -131,6 +133,14 @@ pub(super) fn altered(def: &TableDef, change: &AlterTable) -> Result<TableDef> {
         }
         AlterTable::DropColumn { name } => drop_column(&mut def, name)?,
         AlterTable::RenameColumn { from, to } => rename_column(&mut def, from, to)?,
+        AlterTable::CreateIndex(spec) => {
+            with_index(&mut def, spec)?;
+            return Ok(def.derive());
+        }
+        AlterTable::DropIndex { name } => {
+            without_index(&mut def, name)?;
+            return Ok(def.derive());
+        }
         AlterTable::SetOptions { options } => {
             def.options = def.options.changed(&def.name, &def.columns, options)?;
             return Ok(def.derive());
@@ -190,7 +200,8 @@ fn drop_column(def: &mut TableDef, name: &str) -> Result<()> {
             "it is the only column; drop the table instead",
         ));
     }
-    def.columns.remove(at);
+    let gone = def.columns.remove(at);
+    def.indexes.retain(|index| index.column != gone.id);
     Ok(())
 }
 

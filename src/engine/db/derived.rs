@@ -24,7 +24,7 @@ impl Core {
             return;
         }
         for file in self.open_files(&table.def, files.to_vec(), &table.files).unwrap_or_default() {
-            let _ = file.store_codes();
+            let _ = file.store_codes(&table.def);
             wanted.make(&file, &table.def);
         }
     }

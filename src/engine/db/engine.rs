@@ -1,5 +1,6 @@
 //! The engine: a durable store of Arrow tables, without SQL.
 
+mod indexes;
 mod keys;
 mod versions;
 
@@ -14,7 +15,6 @@ use super::batch::WriteBatch;
 use super::core::Core;
 use super::ddl::{AlterTable, IfExists, TableSpec};
 use super::files::{FileInfo, table_files};
-use super::indexes::IndexInfo;
 use super::jobs::CompactionInfo;
 use super::open::open_core;
 use super::snapshot::Snapshot;
@@ -330,14 +330,6 @@ impl Engine {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.core.maintenance.lock().manifest.number
-    }
-
-    /// What searches made of columns and keep beside the files, by table and file. What is in memory alone is not listed.
-    ///
-    /// # Errors
-    /// When the disk cannot be read.
-    pub fn indexes(&self) -> Result<Vec<IndexInfo>> {
-        self.core.indexes()
     }
 
     /// The files and memtables of every table.

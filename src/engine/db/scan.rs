@@ -173,7 +173,7 @@ impl ScanPart {
     pub fn codes(&self, i: usize, column: usize) -> Result<Option<CodedRows>> {
         let Source::File { file, reader, .. } = &self.source else { return Ok(None) };
         let rows = reader.batch_rows(i);
-        let codes = file.codes(self.table.columns[column].id)?;
+        let codes = file.codes(&self.table, self.table.columns[column].id)?;
         Ok(codes.map(|codes| CodedRows { codes, rows: rows.start as usize..rows.end as usize }))
     }
 

@@ -20,6 +20,7 @@ pub mod size;
 pub mod stats;
 pub mod sum;
 pub mod table;
+pub mod table_index;
 pub mod table_options;
 pub mod wal_header;
 pub mod wal_record;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ipc_text;
 use super::key::KeyCodec;
+pub use super::table_index::{IndexDef, IndexKind, IndexMetric};
 pub use super::table_options::{CompactionStyle, OptionTexts, TableOptions, Ttl};
 use crate::common::{ColumnId, Error, Result, TableId};
 
@@ -135,6 +136,9 @@ pub struct TableDef {
     /// How its files are merged, and how long its rows live.
     #[serde(default)]
     pub options: TableOptions,
+    /// Indexes that statements named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<IndexDef>,
     #[serde(skip)]
     derived: Derived,
 }
@@ -153,7 +157,8 @@ impl TableDef {
     pub fn new(id: TableId, name: TableName, columns: Vec<ColumnDef>, primary_key: Vec<ColumnId>) -> Self {
         let next_column = columns.iter().map(|column| column.id.next()).max().unwrap_or_default();
         let (options, derived) = (TableOptions::default(), Derived::default());
-        Self { id, name, version: 0, columns, primary_key, next_column, options, derived }.derive()
+        let indexes = vec![];
+        Self { id, name, version: 0, columns, primary_key, next_column, options, indexes, derived }.derive()
     }
 
     /// Computes again what follows from the columns; call after changing them or reading them from a file.
@@ -193,6 +198,12 @@ impl TableDef {
     pub fn key_codec(&self) -> Result<&KeyCodec> {
         let why = "it has no primary key to look a row up by";
         self.derived.codec.as_ref().ok_or_else(|| Error::invalid(format!("table {}", self.name), why))
+    }
+
+    /// The index of a column; one that no statement named is none.
+    #[must_use]
+    pub fn index_of(&self, column: ColumnId) -> Option<&IndexDef> {
+        self.indexes.iter().find(|index| index.column == column)
     }
 
     /// Position of a column in the schema.

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! magic 8 | format version u32 | column u32 | database u128 | sst u64 | rows u64 | length of the sst u64 | dims u32 |
-//! padded dims u32 | zeros up to 128 |
+//! padded dims u32 | lists u32 |
+//! degree u32 | candidates u32 | metric of the graph u32 | zeros up to 128 |
 //! centre f32 * padded | norms f32 * rows | steps f32 * rows | errors f32 * rows | codes i8 * padded * rows |
 //! starts u32 * (lists + 2) | order u32 * rows |
 //! by list: norms f32 * rows | sign steps f32 * rows | sign errors f32 * rows | blocks of signs of 32 rows |
-//! centroids: squares f32 * lists | steps f32 * lists | codes i8 * padded * lists | reach f32 * 144 | xxh3-128
+//! centroids: squares f32 * lists | steps f32 * lists | codes i8 * padded * lists | reach f32 * 144 |
+//! graph: edges u32 * degree * rows | entries u32 * 8 * lists | beams u32 * 144 | xxh3-128
 //! ```
-//! Each part starts at a multiple of 64 bytes. The hash covers everything before it.
+//! Each part starts at a multiple of 64 bytes; those of a graph are there if the degree is not 0. The hash covers everything before it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,12 +20,14 @@ use arrow::datatypes::ArrowNativeType;
 use trilith_udfs::kernels::{SIGN_BLOCK, sign_block_bytes};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::lists::{Lists, REACHES, lists_len};
+use super::graph::{ENTRIES, Graph};
+use super::lists::{Lists, REACHES};
+use super::plan::CodePlan;
 use crate::common::{ColumnId, DatabaseId, Error, FileId, Result};
 
 const MAGIC: [u8; 8] = *b"TRICODE\0";
 /// Codes of any other version are made again.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER_BYTES: usize = 128;
 const HASH_BYTES: usize = 16;
 const ALIGNMENT: usize = 64;
@@ -45,6 +49,20 @@ pub struct CodeSource {
     pub dims: usize,
     /// Components of a code.
     pub padded: usize,
+    /// Which codes.
+    pub plan: CodePlan,
+}
+
+impl CodeSource {
+    /// Lists, not counting the rows without a code.
+    pub(super) fn lists(&self) -> usize {
+        self.plan.lists_of(self.rows as usize)
+    }
+
+    /// Edges of a row.
+    pub(super) fn degree(&self) -> usize {
+        self.plan.graph.map_or(0, |graph| graph.degree as usize)
+    }
 }
 
 /// Where each part lies.
@@ -64,6 +82,9 @@ pub(super) struct Layout {
     pub list_steps: usize,
     pub list_codes: usize,
     pub reach: usize,
+    pub edges: usize,
+    pub entries: usize,
+    pub beams: usize,
     pub hash: usize,
 }
 
@@ -72,7 +93,8 @@ impl Layout {
     pub(super) fn of(source: &CodeSource) -> Option<Self> {
         // A row is kept in 32 bits.
         let rows = u32::try_from(source.rows).ok()? as usize;
-        let (padded, lists) = (source.padded, lists_len(rows));
+        let (padded, lists) = (source.padded, source.lists());
+        let (degree, graphs) = (source.degree(), usize::from(source.plan.graph.is_some()));
         let mut end = HEADER_BYTES;
         let mut part = |count: usize, size: usize| {
             let start = end;
@@ -95,6 +117,9 @@ impl Layout {
             list_steps: part(lists, 4)?,
             list_codes: part(lists, padded)?,
             reach: part(REACHES, 4)?,
+            edges: part(rows.checked_mul(degree)?, 4)?,
+            entries: part(lists * graphs * ENTRIES, 4)?,
+            beams: part(REACHES * graphs, 4)?,
             hash: part(0, 1)?,
         };
         layout.hash.checked_add(HASH_BYTES)?;
@@ -123,6 +148,7 @@ pub struct VectorCodes {
     pub(super) bytes: Rounded<i8>,
     pub(super) signs: Rounded<u8>,
     pub(super) lists: Lists,
+    pub(super) graph: Option<Graph>,
 }
 
 /// The codes of some of a file's rows.
@@ -151,17 +177,19 @@ impl VectorCodes {
             return Err(damaged("it holds the codes of another file or column"));
         }
         let codes = Self::view(bytes, source, &layout);
-        match codes.lists.is_sound(source.rows as usize) {
+        let rows = source.rows as usize;
+        match codes.lists.is_sound(rows) && codes.graph.as_ref().is_none_or(|graph| graph.is_sound(rows)) {
             true => Ok(codes),
-            false => Err(damaged("its lists name rows that are not there")),
+            false => Err(damaged("it names rows that are not there")),
         }
     }
 
     /// What lies in `bytes`, believed.
     pub(super) fn view(bytes: &Buffer, source: CodeSource, layout: &Layout) -> Self {
         let floats = |start: usize, count: usize| ScalarBuffer::new(bytes.clone(), start / 4, count);
+        let numbers = |start: usize, count: usize| ScalarBuffer::new(bytes.clone(), start / 4, count);
         let (rows, padded) = (source.rows as usize, source.padded);
-        let lists = lists_len(rows);
+        let lists = source.lists();
         Self {
             source,
             centre: floats(layout.centre, padded),
@@ -178,13 +206,19 @@ impl VectorCodes {
                 codes: bytes.slice_with_length(layout.signs, layout.squares - layout.signs).into(),
             },
             lists: Lists {
-                starts: ScalarBuffer::new(bytes.clone(), layout.starts / 4, lists + 2),
-                order: ScalarBuffer::new(bytes.clone(), layout.order / 4, rows),
+                starts: numbers(layout.starts, lists + 2),
+                order: numbers(layout.order, rows),
                 squares: floats(layout.squares, lists),
                 steps: floats(layout.list_steps, lists),
                 codes: ScalarBuffer::new(bytes.clone(), layout.list_codes, lists * padded),
                 reach: floats(layout.reach, REACHES),
             },
+            graph: source.plan.graph.map(|_| Graph {
+                degree: source.degree(),
+                edges: numbers(layout.edges, rows * source.degree()),
+                entries: numbers(layout.entries, lists * ENTRIES),
+                beams: numbers(layout.beams, REACHES),
+            }),
         }
     }
 
@@ -197,7 +231,9 @@ impl VectorCodes {
 
 /// The first bytes of codes of `source`.
 pub(super) fn header(source: &CodeSource) -> [u8; HEADER_BYTES] {
-    let fields: [&[u8]; 9] = [
+    let graph =
+        source.plan.graph.map_or([0; 3], |graph| [graph.degree, graph.candidates, graph.metric as u32]);
+    let fields: [&[u8]; 11] = [
         &MAGIC,
         &VERSION.to_le_bytes(),
         &source.column.0.to_le_bytes(),
@@ -207,6 +243,8 @@ pub(super) fn header(source: &CodeSource) -> [u8; HEADER_BYTES] {
         &source.data_len.to_le_bytes(),
         &(source.dims as u32).to_le_bytes(),
         &(source.padded as u32).to_le_bytes(),
+        &(source.lists() as u32).to_le_bytes(),
+        &graph.map(u32::to_le_bytes).concat(),
     ];
     let mut header = [0; HEADER_BYTES];
     for (slot, byte) in header.iter_mut().zip(fields.concat()) {

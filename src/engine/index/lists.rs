@@ -5,6 +5,7 @@
 //! reaches into more lists for a query that lies between them. How much is measured when the lists are made, for
 //! each metric, rank and share of neighbours found. Rows without a code lie behind the last list.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use arrow::buffer::ScalarBuffer;
@@ -13,8 +14,6 @@ use trilith_udfs::kernels::{Metric, dot_codes};
 use super::codes::VectorCodes;
 use super::query::Comparison;
 
-/// A file of fewer rows has one list.
-const LISTED_ROWS_MIN: usize = 16_384;
 /// Metrics that codes serve.
 pub(super) const METRICS: [Metric; 3] = [Metric::Cosine, Metric::L2, Metric::InnerProduct];
 /// Up to which rank each reach was measured.
@@ -26,11 +25,6 @@ const SHARE_MAX: f64 = 0.5;
 const SHARE_RATIO: f64 = 0.6;
 /// All of a file.
 pub(super) const REACHES: usize = METRICS.len() * RANKS.len() * SHARES;
-
-/// Lists of a file of so many rows, not counting the rows without a code.
-pub(super) fn lists_len(rows: usize) -> usize {
-    if rows < LISTED_ROWS_MIN { 1 } else { rows.isqrt() }
-}
 
 /// The share of neighbours that reach `at` misses.
 pub(super) fn share(at: usize) -> f64 {
@@ -68,6 +62,12 @@ pub struct NearList {
     pub gap: f32,
     /// Its number.
     pub list: usize,
+}
+
+impl NearList {
+    fn order(&self, other: &Self) -> Ordering {
+        self.gap.total_cmp(&other.gap).then(self.list.cmp(&other.list))
+    }
 }
 
 impl VectorCodes {
@@ -114,17 +114,31 @@ impl Comparison<'_> {
     /// All lists, the nearest first.
     #[must_use]
     pub fn lists(&self) -> Vec<NearList> {
+        let mut near = self.far_lists();
+        near.sort_unstable_by(NearList::order);
+        let nearest = near.first().map_or(0.0, |near| near.gap);
+        near.iter_mut().for_each(|near| near.gap -= nearest);
+        near
+    }
+
+    /// The `count` nearest lists, in no order.
+    pub(super) fn nearest_lists(&self, count: usize) -> impl Iterator<Item = usize> {
+        let mut near = self.far_lists();
+        if count < near.len() {
+            near.select_nth_unstable_by(count, NearList::order);
+            near.truncate(count);
+        }
+        near.into_iter().map(|near| near.list)
+    }
+
+    /// All lists, with their distances in the place of gaps.
+    fn far_lists(&self) -> Vec<NearList> {
         let (query, lists) = (self.query, &self.codes.lists);
         let mut dots = vec![0; lists.squares.len()];
         dot_codes(&query.codes, &lists.codes, &mut dots);
         let similarity = |(dot, step): (&i32, &f32)| self.base + step * query.step * *dot as f32;
         let parts = dots.iter().zip(lists.steps.iter()).map(similarity).zip(lists.squares.iter());
         let distances = parts.map(|(similarity, square)| (1.0 + square - 2.0 * similarity).max(0.0).sqrt());
-        let mut near: Vec<NearList> =
-            distances.enumerate().map(|(list, gap)| NearList { gap, list }).collect();
-        near.sort_unstable_by(|a, b| a.gap.total_cmp(&b.gap).then(a.list.cmp(&b.list)));
-        let nearest = near.first().map_or(0.0, |near| near.gap);
-        near.iter_mut().for_each(|near| near.gap -= nearest);
-        near
+        distances.enumerate().map(|(list, gap)| NearList { gap, list }).collect()
     }
 }

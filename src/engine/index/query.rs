@@ -33,7 +33,7 @@ pub struct CodedQuery {
     /// The share of the nearest that a search may miss.
     pub(super) missed: f64,
     slack: f32,
-    norm: f32,
+    pub(super) norm: f32,
 }
 
 impl CodedQuery {
@@ -68,10 +68,12 @@ impl CodedQuery {
         })
     }
 
-    /// The same for a search that may lose one in `1 / (1 - recall)` of the rows that it looks for.
+    /// The same for a search that may lose one in `1 / (1 - recall)` of the rows that it looks for; `epsilon` is how many
+    /// standard deviations wide its bounds by signs are, where that is not to follow from the recall.
     #[must_use]
-    pub fn with_recall(self, recall: f64) -> Self {
-        Self { confidence: confidence(recall) as f32, missed: 1.0 - recall, ..self }
+    pub fn with_recall(self, recall: f64, epsilon: Option<f64>) -> Self {
+        let confidence = epsilon.unwrap_or_else(|| confidence(recall)) as f32;
+        Self { confidence, missed: 1.0 - recall, ..self }
     }
 
     /// True when these codes are of vectors as long as the query.

@@ -11,10 +11,11 @@ use arrow::datatypes::{DataType, Field};
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use trilith_udfs::kernels::{Element, Metric, Rotation, TopK};
+use trilith_udfs::kernels::{Element, Metric, Rotation, TopK, dot};
 
 use super::*;
 use crate::common::{ColumnId, DatabaseId, ErrorKind, FileId};
+use crate::format::table::IndexMetric;
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::L2, Metric::InnerProduct];
 
@@ -27,6 +28,7 @@ fn source(rows: usize, dims: usize) -> CodeSource {
         column: ColumnId(1),
         dims,
         padded: Rotation::padded_len(dims),
+        plan: CodePlan::default(),
     }
 }
 
@@ -37,10 +39,16 @@ fn column(values: &[f32], dims: usize, nulls: Option<NullBuffer>) -> ArrayRef {
 }
 
 fn coded(values: &[f32], dims: usize) -> VectorCodes {
+    planned(values, dims, CodePlan::default())
+}
+
+/// The same, made as an index says.
+fn planned(values: &[f32], dims: usize, plan: CodePlan) -> VectorCodes {
     let rows = values.len() / dims;
+    let source = CodeSource { plan, ..source(rows, dims) };
     let split = rows / 3 * dims;
     let batches = [column(&values[..split], dims, None), column(&values[split..], dims, None)];
-    VectorCodes::decode("t", &encode(source(rows, dims), &batches).unwrap(), source(rows, dims)).unwrap()
+    VectorCodes::decode("t", &encode(source, &batches).unwrap(), source).unwrap()
 }
 
 /// Lower and upper bounds of the keys of all rows, by their bytes.
@@ -185,6 +193,18 @@ fn every_flip_every_cut_and_every_other_source_is_found() {
     corrupt(&good, CodeSource { data_len: 98, ..right });
     corrupt(&good, CodeSource { rows: 3, ..right });
     corrupt(&good, CodeSource { rows: u64::MAX, ..right });
+    for plan in [CodePlan { lists: Some(2), graph: None }, linked(IndexMetric::L2)] {
+        let other = CodeSource { rows: 40, plan, ..right };
+        let batch = [column(&random(9, 40 * dims, 1.0, 0.0), dims, None)];
+        let codes = encode(other, &batch).unwrap();
+        VectorCodes::decode("t", &codes, other).unwrap();
+        corrupt(&codes, CodeSource { plan: CodePlan::default(), ..other });
+        corrupt(&codes, CodeSource { plan: linked(IndexMetric::Cosine), ..other });
+    }
+}
+
+fn linked(metric: IndexMetric) -> CodePlan {
+    CodePlan { lists: None, graph: Some(GraphPlan { degree: 24, candidates: 64, metric }) }
 }
 
 /// Of many rows, a share of `recall` is no nearer than its lower bound by signs says, and as many no farther.
@@ -195,7 +215,8 @@ fn bounds_by_signs_hold_as_often_as_they_say() {
     let codes = coded(&values, dims);
     for metric in METRICS {
         for recall in [0.9, 0.98, 0.999] {
-            let query = CodedQuery::new(metric, &random(12, dims, 1.0, 0.0)).unwrap().with_recall(recall);
+            let query =
+                CodedQuery::new(metric, &random(12, dims, 1.0, 0.0)).unwrap().with_recall(recall, None);
             let (lower, upper) = bounds_by_signs(&codes, &query);
             let (mut nearer, mut farther) = (0, 0);
             f32::scan(metric, &random(12, dims, 1.0, 0.0), &values, dims, rows, |row, distance| {
@@ -216,7 +237,7 @@ fn bounds_by_signs_hold_as_often_as_they_say() {
 fn some_rows_are_bounded_as_all_are() {
     let (dims, rows) = (100, 150);
     let codes = coded(&random(13, rows * dims, 1.0, 0.0), dims);
-    let query = CodedQuery::new(Metric::L2, &random(14, dims, 1.0, 0.0)).unwrap().with_recall(0.9);
+    let query = CodedQuery::new(Metric::L2, &random(14, dims, 1.0, 0.0)).unwrap().with_recall(0.9, None);
     let (by_bytes, by_signs) =
         (bounds(&codes, &query).0, query.beside(&codes).bounds_by_signs(0..rows, Side::Lower));
     for range in [0..1, 31..33, 40..149, 64..96, 5..150] {
@@ -281,7 +302,7 @@ fn lists_within_reach_hold_the_share_that_is_asked_for() {
                 f32::scan(metric, &vector, &values, dims, rows, |row, distance| {
                     near.push(distance, row as u64)
                 });
-                let query = CodedQuery::new(metric, &vector).unwrap().with_recall(1.0 - missed);
+                let query = CodedQuery::new(metric, &vector).unwrap().with_recall(1.0 - missed, None);
                 let query = query.beside(&codes);
                 let reach = query.reach(k);
                 let within = query.lists().into_iter().filter(|near| near.gap <= reach);
@@ -297,11 +318,110 @@ fn lists_within_reach_hold_the_share_that_is_asked_for() {
         }
     }
     let reach = |recall, rank| {
-        let query = CodedQuery::new(Metric::Cosine, &values[..dims]).unwrap().with_recall(recall);
+        let query = CodedQuery::new(Metric::Cosine, &values[..dims]).unwrap().with_recall(recall, None);
         query.beside(&codes).reach(rank)
     };
     assert!(reach(0.8, 10) < reach(0.99, 10));
     assert!(reach(0.9, 10) < reach(0.9, 1000));
     assert_eq!(reach(0.9, 5000), f32::INFINITY);
     assert_eq!(reach(1.0, 1), f32::INFINITY);
+}
+
+/// Of neighbours by brute force, a walk that holds as many rows as was measured finds the share that was asked for.
+#[test]
+fn walks_find_the_share_that_is_asked_for() {
+    let (dims, rows) = (64, 8000);
+    let mut values = clustered(rows, dims);
+    for (row, vector) in values.chunks_mut(dims).enumerate() {
+        vector.iter_mut().for_each(|value| *value *= 1.0 + (row % 5) as f32 / 4.0);
+    }
+    for (plan, metric, other) in
+        [(IndexMetric::Cosine, Metric::Cosine, Metric::L2), (IndexMetric::L2, Metric::L2, Metric::Cosine)]
+    {
+        let codes = planned(&values, dims, linked(plan));
+        for (k, missed) in [(10, 0.2), (10, 0.02), (100, 0.05)] {
+            let (mut held, mut all) = (0, 0);
+            for of in (1..rows).step_by(101).filter(|row| row % 50 != 3) {
+                let noise = random(of as u64, dims, 0.1, 0.0);
+                let vector: Vec<f32> = values[of * dims..].iter().zip(&noise).map(|(a, b)| a + b).collect();
+                let mut near = TopK::new(k);
+                f32::scan(metric, &vector, &values, dims, rows, |row, distance| {
+                    if row % 50 != 3 {
+                        near.push(distance, row as u64);
+                    }
+                });
+                let query = CodedQuery::new(metric, &vector).unwrap().with_recall(1.0 - missed, None);
+                let query = query.beside(&codes);
+                let beam = query.beam(k).unwrap();
+                assert!(beam < 1100, "{metric:?} {k} {missed}: {beam}");
+                let found: HashSet<usize> = query.walk(beam).into_iter().collect();
+                assert!(found.len() <= beam);
+                held += near.into_sorted().iter().filter(|near| found.contains(&(near.id as usize))).count();
+                all += k;
+            }
+            let share = held as f64 / f64::from(all as u32);
+            assert!(share >= 1.0 - missed - 0.02, "{metric:?} {k} {missed}: {share}");
+        }
+        let query = CodedQuery::new(other, &values[..dims]).unwrap().with_recall(0.9, None);
+        assert_eq!(query.beside(&codes).beam(10), None, "rows of several lengths are ordered otherwise");
+        assert_eq!(query.beside(&coded(&values, dims)).beam(10), None, "without a graph");
+    }
+}
+
+#[test]
+fn all_rows_of_one_length_serve_every_metric_and_no_row_is_left_alone() {
+    let dims = 64;
+    let mut values = random(31, 3000 * dims, 1.0, 0.0);
+    for vector in values.chunks_mut(dims) {
+        let norm = dot(vector, vector).sqrt();
+        vector.iter_mut().for_each(|value| *value /= norm);
+    }
+    let codes = planned(&values, dims, linked(IndexMetric::Cosine));
+    for metric in METRICS {
+        let query = CodedQuery::new(metric, &values[..dims]).unwrap().with_recall(0.9, None);
+        let beam = query.beside(&codes).beam(10).unwrap();
+        assert!(query.beside(&codes).walk(beam).contains(&0));
+    }
+    let query = CodedQuery::new(Metric::Cosine, &values[..dims]).unwrap();
+    assert_eq!(query.beside(&codes).walk(3000).len(), 3000, "each row can be walked to");
+}
+
+/// Components of any type that floats of 32 bits hold exactly make the codes that those floats make.
+#[test]
+fn vectors_of_other_types_get_the_same_codes() {
+    let (dims, rows) = (70, 40);
+    let values: Vec<f32> =
+        random(51, rows * dims, 60.0, 60.0).iter().map(|value| value.abs().min(120.0).round()).collect();
+    let floats = column(&values, dims, None);
+    let want = encode(source(rows, dims), &[Arc::clone(&floats)]).unwrap();
+    for kind in [DataType::Float16, DataType::Float64, DataType::Int8, DataType::UInt8] {
+        let item = Arc::new(Field::new_list_field(kind.clone(), true));
+        let other = arrow::compute::cast(&floats, &DataType::FixedSizeList(item, dims as i32)).unwrap();
+        assert!(is_coded(other.data_type()).is_some());
+        assert_eq!(encode(source(rows, dims), &[other]).unwrap(), want, "{kind}");
+    }
+}
+
+/// What rounding to 32 bits takes from components of 64 is within the bounds.
+#[test]
+fn bounds_hold_for_components_of_64_bits() {
+    let (dims, rows) = (96, 200);
+    let mut rng = SmallRng::seed_from_u64(52);
+    let mut draw =
+        |count: usize| -> Vec<f64> { (0..count).map(|_| rng.random_range(-1.0..1.0) + 0.1).collect() };
+    let (values, query) = (draw(rows * dims), draw(dims));
+    let item = Arc::new(Field::new_list_field(DataType::Float64, true));
+    let items = Arc::new(arrow::array::Float64Array::from(values.clone()));
+    let list: ArrayRef = Arc::new(FixedSizeListArray::new(item, dims as i32, items, None));
+    let codes =
+        VectorCodes::decode("t", &encode(source(rows, dims), &[list]).unwrap(), source(rows, dims)).unwrap();
+    let rounded: Vec<f32> = query.iter().map(|value| *value as f32).collect();
+    for metric in METRICS {
+        let coded = CodedQuery::new(metric, &rounded).unwrap();
+        let (lower, upper) = bounds(&codes, &coded);
+        f64::scan(metric, &query, &values, dims, rows, |row, distance| {
+            let [low, high] = [lower[row], upper[row]].map(|key| coded.distance(key));
+            assert!(low <= distance && distance <= high, "{metric:?} {row}: {low} {distance} {high}");
+        });
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use roaring::RoaringBitmap;
 
 use super::blobs::KnownBlobs;
-use super::codes::{CodeCache, remove_codes};
+use super::codes::{CodeCache, remove_codes, remove_codes_of};
 use super::derived::{self, Derivation, DerivedCache, Wanted};
 use crate::common::sync::AtomicBool;
 use crate::common::{ColumnId, DatabaseId, Error, FileId, Result, SeqNo};
@@ -230,9 +230,9 @@ impl TableFile {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn codes(&self, column: ColumnId) -> Result<Option<Arc<VectorCodes>>> {
+    pub fn codes(&self, table: &TableDef, column: ColumnId) -> Result<Option<Arc<VectorCodes>>> {
         let Handle { storage, database, codes, .. } = &*self.handle;
-        codes.get(&**storage, *database, self.reader()?, column)
+        codes.get(&**storage, *database, self.reader()?, (table, column))
     }
 
     /// What is made of a column, by its position in the table, in the way of `how`: stored, or made now.
@@ -250,22 +250,30 @@ impl TableFile {
         &self.handle.derived.wanted
     }
 
-    /// Makes the codes of all columns that have such and stores them, so that no search has to.
+    /// Makes the codes that are not stored of all columns that have such, so that no search has to.
     ///
     /// # Errors
     /// When the file cannot be read or the disk refuses.
-    pub fn store_codes(&self) -> Result<()> {
+    pub fn store_codes(&self, table: &TableDef) -> Result<()> {
         let Handle { storage, database, codes, .. } = &*self.handle;
-        codes.store(&**storage, *database, self.reader()?)
+        codes.store(&**storage, *database, (table, self.reader()?))
+    }
+
+    /// Removes the stored codes of a column.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remove_codes(&self, column: ColumnId) -> Result<()> {
+        remove_codes_of(&*self.handle.storage, self.handle.info.file, column)
     }
 
     /// Verifies what is stored that was made of it; `found` hears of each file, and of its length if it is whole.
     ///
     /// # Errors
     /// When the file itself cannot be read.
-    pub fn check_derived(&self, found: &mut dyn FnMut(&str, Result<u64>)) -> Result<()> {
+    pub fn check_derived(&self, table: &TableDef, found: &mut dyn FnMut(&str, Result<u64>)) -> Result<()> {
         let Handle { storage, database, codes, .. } = &*self.handle;
-        codes.check(&**storage, *database, self.reader()?, found)?;
+        codes.check(&**storage, *database, (table, self.reader()?), found)?;
         derived::check(&**storage, self.reader()?, found)
     }
 

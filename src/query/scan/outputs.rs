@@ -9,7 +9,7 @@ use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use trilith_engine::index::CodedRows;
-use trilith_engine::{Derivation, FreshRows, TableName};
+use trilith_engine::{Derivation, FreshRows, IndexDef, TableName};
 
 use super::plan::{ScanPlan, Unit};
 use crate::error::external;
@@ -18,6 +18,13 @@ impl ScanPlan {
     /// The table.
     pub(crate) fn table(&self) -> &TableName {
         &self.view.def().name
+    }
+
+    /// The index of one of the columns that a statement named.
+    pub(crate) fn index(&self, output: usize) -> Option<&IndexDef> {
+        let column = *self.table_columns(&[output]).first()?;
+        let table = self.view.def();
+        table.index_of(table.columns.get(column)?.id)
     }
 
     /// The columns of the scan.

@@ -4,6 +4,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::Result;
 use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::Metric;
+use trilith_udfs::vector::Effort;
 
 use super::call::{Call, Default, K_DEFAULT, Signature, optional, required};
 use super::columns::VECTORS;
@@ -19,9 +20,13 @@ pub(super) static VECTOR_SEARCH: Signature = Signature {
         required("query"),
         optional("k", Default::Whole(K_DEFAULT)),
         optional("metric", Default::Text(METRIC_DEFAULT)),
-        optional("recall", Default::Real(1.0)),
+        optional("recall", Default::Nothing),
         optional("diversity", Default::Real(0.0)),
         optional("within", Default::Nothing),
+        optional("nprobe", Default::Nothing),
+        optional("ef_search", Default::Nothing),
+        optional("epsilon", Default::Nothing),
+        optional("rescore", Default::Nothing),
     ],
     example: "vector_search('items', 'embedding', $1, 10, 'cosine', 0.98)",
 };
@@ -38,8 +43,8 @@ pub(super) struct Arguments {
     /// All when it is the greatest number.
     pub k: usize,
     pub metric: Metric,
-    /// `None` for an exact search.
-    pub recall: Option<f64>,
+    /// What is enough.
+    pub effort: Effort,
     /// What being unlike the others counts, from 0 to 1.
     pub diversity: f64,
     /// The greatest distance that is found.
@@ -52,8 +57,8 @@ impl Arguments {
     /// # Errors
     /// When one is of the wrong kind; the message names it.
     pub(super) fn read(call: &Call, (table, provider): (&str, &dyn TableProvider)) -> Result<Self> {
-        let (metric, recall, within) =
-            (call.metric("metric")?, call.recall("recall")?, call.distance("within")?);
+        let (metric, effort, within) =
+            (call.metric("metric")?, call.tuned_effort()?, call.distance("within")?);
         let k = call.count_or_all("k")?;
         let column = VECTORS.named_or_only(call, "column", (table, provider))?;
         VECTORS.check(call, (table, provider), &column)?;
@@ -64,7 +69,7 @@ impl Arguments {
             query: call.query("query", "a vector such as [0.1, 0.2]")?,
             k,
             metric,
-            recall,
+            effort,
             diversity: call.share("diversity")?,
             within,
         })

@@ -26,6 +26,7 @@ use trilith_udfs::kernels::Neighbor;
 
 use super::call::Most;
 use super::each::{QUERIES_PER_BATCH, Questions, nearest_of_each};
+use super::effort::strategy;
 use super::knn::KnnSearch;
 use super::rows::Work;
 
@@ -79,7 +80,7 @@ impl KnnBatchExec {
 
 impl DisplayAs for KnnBatchExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Questions { queries, metric, k, recall } = &*self.questions;
+        let Questions { queries, metric, k, effort } = &*self.questions;
         let scan = &self.search.rows.scan;
         let schema = scan.schema();
         let column = schema.field(self.search.vector).name();
@@ -88,10 +89,7 @@ impl DisplayAs for KnnBatchExec {
         if let Some(within) = &self.search.within {
             write!(f, "within=[{within}], ")?;
         }
-        match recall {
-            Some(recall) => write!(f, "strategy=codes, recall={recall}")?,
-            None => write!(f, "strategy=exact")?,
-        }
+        f.write_str(&strategy(self.search.effort(*metric, *effort)))?;
         write!(f, ", queries={}", queries.len())?;
         write!(
             f,

@@ -12,6 +12,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::Metric;
+use trilith_udfs::vector::Effort;
 
 /// A function and its arguments: those that must be given, then those with a default.
 #[derive(Debug)]
@@ -221,17 +222,29 @@ impl Call {
         }
     }
 
-    /// The share of the nearest rows to find; `None` for all: a search that has to find everything is exact.
-    pub(super) fn recall(&self, name: &str) -> Result<Option<f64>> {
-        let value = self.value(name)?;
+    /// The share of the nearest rows to find.
+    pub(super) fn effort(&self) -> Result<Effort> {
+        let value = self.value("recall")?;
         match value.cast_to(&DataType::Float64) {
-            Ok(ScalarValue::Float64(Some(recall))) if (0.5..1.0).contains(&recall) => Ok(Some(recall)),
-            Ok(ScalarValue::Float64(Some(1.0))) => Ok(None),
+            Ok(ScalarValue::Float64(None)) => Ok(Effort::default()),
+            Ok(ScalarValue::Float64(Some(recall))) if (0.5..=1.0).contains(&recall) => {
+                Ok(Effort::of_recall(recall))
+            }
             _ => plan_err!(
-                "{}: {name} must be a number from 0.5 to 1 (exact, the default), not {value}",
+                "{}: recall must be a number from 0.5 to 1 (exact, the default without an index), not {value}",
                 self.signature.name
             ),
         }
+    }
+
+    /// The share of the nearest rows to find, and bounds of the work.
+    pub(super) fn tuned_effort(&self) -> Result<Effort> {
+        let given = |name| if self.value(name)?.is_null() { Ok(None) } else { self.count(name).map(Some) };
+        let epsilon = if self.value("epsilon")?.is_null() { None } else { Some(self.weight("epsilon")?) };
+        let mut effort = self.effort()?.with_epsilon(epsilon);
+        (effort.nprobe, effort.ef_search) = (given("nprobe")?, given("ef_search")?);
+        effort.rescore = given("rescore")?;
+        Ok(effort)
     }
 }
 

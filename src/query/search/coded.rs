@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::array::BooleanBufferBuilder;
 use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::physical_plan::metrics::Count;
 use trilith_engine::index::{CodedQuery, CodedRows, Side};
 use trilith_udfs::kernels::{TopK, within};
-use trilith_udfs::vector::VectorQuery;
+use trilith_udfs::vector::{Effort, VectorQuery};
 
 use crate::query::scan::{ScanPlan, Unit};
 
@@ -28,13 +29,14 @@ const CODE_SHARE: usize = 4;
 pub(super) struct Coded {
     query: CodedQuery,
     k: usize,
-    /// Whether lists are gone through.
-    by_lists: bool,
+    /// What is enough of a search that goes through lists or a graph; `None` for all of the nearest.
+    effort: Option<Effort>,
     /// Whether rows beyond some distance do not count, however few are found.
     confined: bool,
     /// The least `k`-th distance of any task, as bits: distances are compared, never added, so it needs no lock.
     bound: AtomicU64,
     lists_read: Count,
+    rows_walked: Count,
     signs_compared: Count,
     codes_compared: Count,
 }
@@ -44,21 +46,22 @@ impl Coded {
     pub(super) fn new(
         query: &VectorQuery,
         k: usize,
-        recall: Option<f64>,
+        effort: Option<Effort>,
         counter: impl Fn(&'static str) -> Count,
     ) -> Option<Self> {
         let components: Vec<f32> = query.components().iter().map(|number| *number as f32).collect();
         let exact = CodedQuery::new(query.metric(), &components)?;
         Some(Self {
-            query: match recall {
-                Some(recall) => exact.with_recall(recall),
+            query: match effort {
+                Some(effort) => exact.with_recall(effort.recall().unwrap_or(1.0), effort.epsilon()),
                 None => exact,
             },
             k,
-            by_lists: recall.is_some(),
+            effort,
             confined: false,
             bound: AtomicU64::new(f64::INFINITY.to_bits()),
             lists_read: counter("lists_read"),
+            rows_walked: counter("rows_walked"),
             signs_compared: counter("signs_compared"),
             codes_compared: counter("codes_compared"),
         })
@@ -85,6 +88,9 @@ impl Coded {
         selected: Option<BooleanBuffer>,
         threshold: f64,
     ) -> Result<Option<BooleanBuffer>> {
+        if has_bytes(scan, vector) {
+            return Ok(selected);
+        }
         let coded = scan.codes(unit, vector)?.filter(|coded| self.query.fits(&coded.codes));
         let Some(CodedRows { codes, rows }) = coded else { return Ok(selected) };
         let wanted = selected.as_ref().map_or(rows.len(), BooleanBuffer::count_set_bits);
@@ -122,6 +128,12 @@ impl Coded {
         }
         least.threshold() as f32
     }
+}
+
+/// True when the components of a column are bytes: codes of eight bits save nothing then.
+fn has_bytes(scan: &ScanPlan, vector: usize) -> bool {
+    matches!(scan.schema().field(vector).data_type(),
+        DataType::FixedSizeList(item, _) if item.data_type().primitive_width() == Some(1))
 }
 
 /// Those of `rows`, in ascending order, as bits of a range of rows.

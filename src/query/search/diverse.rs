@@ -23,6 +23,8 @@ use datafusion::physical_plan::{
     collect,
 };
 
+use trilith_udfs::vector::Effort;
+
 use super::arguments::Arguments;
 use super::each::Questions;
 use super::function::{DISTANCE, distance_udf};
@@ -65,7 +67,7 @@ impl Diverse {
         Ok(Arc::new(Self {
             found,
             vector,
-            choice: Choice { distance: distance_udf(metric, None), k, diversity },
+            choice: Choice { distance: distance_udf(metric, Effort::default()), k, diversity },
         }))
     }
 }
@@ -243,7 +245,7 @@ mod tests {
             let lists = rows.iter().map(|row| Some(row.map(Some)));
             let vectors: ArrayRef = Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(lists, 2));
             let distances: Vec<f64> = rows.iter().map(|row| l2(row, &[0.0, 0.0])).collect();
-            let choice = Choice { distance: distance_udf(Metric::L2, None), k, diversity };
+            let choice = Choice { distance: distance_udf(Metric::L2, Effort::default()), k, diversity };
             prop_assert_eq!(choice.of(&distances, &vectors).unwrap(), plain(&rows, k, diversity));
         }
     }

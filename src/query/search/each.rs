@@ -12,7 +12,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::{Metric, Neighbor};
-use trilith_udfs::vector::{DistanceFunction, VectorQuery};
+use trilith_udfs::vector::{DistanceFunction, Effort, VectorQuery};
 
 use super::knn::KnnSearch;
 use super::nearest::Nearest;
@@ -28,8 +28,8 @@ pub(super) struct Questions {
     pub queries: Vec<Option<VectorQuery>>,
     pub metric: Metric,
     pub k: usize,
-    /// The share of the nearest rows that must be found; all when `None`.
-    pub recall: Option<f64>,
+    /// What must be found.
+    pub effort: Effort,
 }
 
 /// Of queries, by number, the nearest rows.
@@ -46,7 +46,7 @@ impl Questions {
         };
         let query = |row| VectorQuery::new(function, &ScalarValue::try_from_array(vectors, row)?);
         let queries = (0..vectors.len()).map(query).collect::<Result<Vec<_>>>()?;
-        Ok(Self { queries, metric: function.metric(), k, recall: function.recall() })
+        Ok(Self { queries, metric: function.metric(), k, effort: function.effort() })
     }
 }
 
@@ -95,13 +95,14 @@ impl Task {
     async fn answer(self, end: usize) -> Result<Found> {
         let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
         let compared = counter("rows_compared");
-        let Questions { queries, k, recall, .. } = &*self.questions;
+        let Questions { queries, k, metric, effort } = &*self.questions;
+        let effort = self.search.effort(*metric, *effort);
         let mut answers = Vec::new();
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(query) = queries.get(number).filter(|_| number < end) else { return Ok(answers) };
             let Some(query) = query else { continue };
-            let coded = self.search.coded(query, *k, *recall, counter);
+            let coded = self.search.coded(query, *k, effort, counter);
             let mut nearest = Nearest::new(*k);
             for units in self.work.shares() {
                 let share = (&*self.work, units.clone());

@@ -31,6 +31,7 @@ use trilith_udfs::vector::VectorQuery;
 
 use super::call::Most;
 use super::coded::Coded;
+use super::effort::strategy;
 use super::knn::{KnnSearch, Query};
 use super::nearest::Nearest;
 use super::rows::Work;
@@ -100,7 +101,7 @@ impl KnnExec {
 
     /// Rows found and what they were found in.
     async fn find(&self) -> Result<Finding> {
-        let work = match self.query.recall() {
+        let work = match self.search.effort_of(&self.query) {
             Some(_) => Work::by_file(&self.search.rows),
             None => Work::new(&self.search.rows),
         };
@@ -154,11 +155,11 @@ pub(super) async fn nearest_rows(
     k: usize,
     metrics: &ExecutionPlanMetricsSet,
 ) -> Result<Nearest> {
-    let recall = query.recall();
+    let effort = search.effort_of(query);
     let query = query.known()?;
     let counter = |name| MetricBuilder::new(metrics).global_counter(name);
     let compared = counter("rows_compared");
-    let coded = query.as_ref().and_then(|query| search.coded(query, k, recall, counter));
+    let coded = query.as_ref().and_then(|query| search.coded(query, k, effort, counter));
     let query = Arc::new((query, coded));
     let task = || {
         let (search, query) = (Arc::clone(search), Arc::clone(&query));
@@ -204,13 +205,10 @@ impl DisplayAs for KnnExec {
         if let Some(within) = &search.within {
             write!(f, ", within=[{within}]")?;
         }
-        match self.query.recall() {
-            Some(recall) => write!(f, ", strategy=codes, recall={recall}")?,
-            None => write!(f, ", strategy=exact")?,
-        }
         write!(
             f,
-            "{}, batches={}/{}",
+            ", {}{}, batches={}/{}",
+            strategy(search.effort_of(&self.query)),
             search.rows.conditions(),
             search.rows.scan.units().count(),
             search.rows.scan.batches_total()

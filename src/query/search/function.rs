@@ -23,7 +23,7 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
 use trilith_udfs::kernels::Metric;
-use trilith_udfs::vector::{self, DistanceFunction, is_vector};
+use trilith_udfs::vector::{self, DistanceFunction, Effort, is_vector};
 
 use super::arguments::Arguments;
 use super::call::{Call, Most};
@@ -53,7 +53,7 @@ pub(super) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvide
         }
         Some(queries) => {
             let table = tables.own_table(call.signature.name, &name)?;
-            let function = distance_udf(arguments.metric, arguments.recall);
+            let function = distance_udf(arguments.metric, arguments.effort);
             Ok(Arc::new(FoundMany::new(table, &arguments, queries, function)?))
         }
         None if arguments.diversity > 0.0 => {
@@ -91,7 +91,7 @@ struct Found {
 impl Found {
     fn new(table: Arc<dyn TableProvider>, arguments: &Arguments) -> Result<Self> {
         let schema = table.schema();
-        let function = Arc::new(distance_udf(arguments.metric, arguments.recall));
+        let function = Arc::new(distance_udf(arguments.metric, arguments.effort));
         let (column, query) = (arguments.column.clone(), arguments.query.clone());
         let nullable = distance(&function, (&column, &query), &schema, Arc::default())?.nullable(&schema)?;
         let mut fields = schema.fields().to_vec();
@@ -182,8 +182,8 @@ fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
-pub(super) fn distance_udf(metric: Metric, recall: Option<f64>) -> ScalarUDF {
-    let exact = match metric {
+pub(super) fn distance_udf(metric: Metric, effort: Effort) -> ScalarUDF {
+    let plain = match metric {
         Metric::Cosine => vector::cosine_distance_udf(),
         Metric::L2 => vector::l2_distance_udf(),
         Metric::InnerProduct => vector::negative_inner_product_udf(),
@@ -191,9 +191,9 @@ pub(super) fn distance_udf(metric: Metric, recall: Option<f64>) -> ScalarUDF {
         Metric::Hamming => vector::hamming_distance_udf(),
         Metric::Jaccard => vector::jaccard_distance_udf(),
     };
-    match (recall, exact.inner().downcast_ref::<DistanceFunction>()) {
-        (Some(recall), Some(function)) => function.with_recall(recall),
-        _ => exact,
+    match plain.inner().downcast_ref::<DistanceFunction>() {
+        Some(function) => function.with_effort(effort),
+        None => plain,
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) static KNN_GRAPH: Signature = Signature {
         optional("column", Default::OnlyColumn),
         optional("k", Default::Whole(K_DEFAULT)),
         optional("metric", Default::Text(METRIC_DEFAULT)),
-        optional("recall", Default::Real(1.0)),
+        optional("recall", Default::Nothing),
     ],
     example: "knn_graph('items', 'embedding', 10, 'cosine')",
 };
@@ -68,7 +68,7 @@ pub(super) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvide
         keys: keys.iter().map(|key| key.name().clone()).collect(),
         column,
         k: call.count("k")?,
-        distance: distance_udf(call.metric("metric")?, call.recall("recall")?),
+        distance: distance_udf(call.metric("metric")?, call.effort()?),
         schema: Arc::clone(&schema),
     };
     Ok(Arc::new(ComputedTable::new(table, Arc::new(graph), schema)))

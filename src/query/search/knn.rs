@@ -17,7 +17,7 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::metrics::Count;
 use trilith_udfs::kernels::Metric;
-use trilith_udfs::vector::{DistanceFunction, Reading, VectorQuery, is_vector};
+use trilith_udfs::vector::{DistanceFunction, Effort, Reading, VectorQuery, is_vector};
 
 use super::coded::{Coded, bitmap};
 use super::nearest::{Nearest, Placement};
@@ -66,9 +66,10 @@ impl Query {
         Some(self.function.inner().downcast_ref::<DistanceFunction>()?.reading())
     }
 
-    /// The share of the nearest rows that must be found; all when `None`.
-    pub(super) fn recall(&self) -> Option<f64> {
-        self.function.inner().downcast_ref::<DistanceFunction>()?.recall()
+    /// What the call says of how much must be found.
+    pub(super) fn effort(&self) -> Effort {
+        let function = self.function.inner().downcast_ref::<DistanceFunction>();
+        function.map(DistanceFunction::effort).unwrap_or_default()
     }
 
     /// The vector; `None` when it is null.
@@ -107,12 +108,12 @@ impl KnnSearch {
         &self,
         query: &VectorQuery,
         k: usize,
-        recall: Option<f64>,
+        effort: Option<Effort>,
         counter: impl Fn(&'static str) -> Count,
     ) -> Option<Coded> {
         // Where all are wanted, none is to be missed.
-        let recall = recall.filter(|_| k < usize::MAX);
-        let coded = Coded::new(query, k, recall, counter)?;
+        let effort = effort.filter(|_| k < usize::MAX);
+        let coded = Coded::new(query, k, effort, counter)?;
         Some(match self.within.as_ref().and_then(Within::farthest) {
             Some(farthest) => coded.confined(farthest),
             None => coded,

@@ -21,6 +21,7 @@ mod condition;
 mod direct;
 mod diverse;
 mod each;
+mod effort;
 mod exec;
 mod function;
 mod functions;

@@ -156,7 +156,8 @@ impl Columns {
 
     fn spec(&self, name: TableName) -> TableSpec {
         let (primary_key, defaults) = (self.primary_key.clone(), self.defaults.clone());
-        TableSpec { name, schema: self.schema(), primary_key, defaults, options: self.options.clone() }
+        let (options, indexes) = (self.options.clone(), vec![]);
+        TableSpec { name, schema: self.schema(), primary_key, defaults, options, indexes }
     }
 }
 

@@ -1,10 +1,11 @@
-//! `DROP TABLE` and `DROP SCHEMA`.
+//! `DROP TABLE`, `DROP INDEX` and `DROP SCHEMA`.
 
 use datafusion::dataframe::DataFrame;
 use datafusion::sql::sqlparser::ast::{ObjectName, ObjectType};
 use trilith_engine::ErrorKind;
 
 use super::context::Context;
+use super::create_index::drop_index;
 use super::target::{schema_name, table_name};
 use crate::error::{Error, Result};
 
@@ -19,10 +20,12 @@ pub(super) fn run(
     for name in names {
         let dropped = match object {
             ObjectType::Table => drop_table(context, name),
+            ObjectType::Index => drop_index(context, name),
             ObjectType::Schema => drop_schema(context, name, cascade),
-            other => {
-                Err(Error::unsupported(format!("DROP {other}"), "only tables and schemas can be dropped"))
-            }
+            other => Err(Error::unsupported(
+                format!("DROP {other}"),
+                "only tables, indexes and schemas can be dropped",
+            )),
         };
         match dropped {
             Err(error) if if_exists && error.kind() == ErrorKind::NotFound => {}

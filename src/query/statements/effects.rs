@@ -27,6 +27,7 @@ pub(super) fn changes_something(statement: &Statement) -> bool {
 pub(super) fn definition(ast: &Ast) -> Option<&'static str> {
     match ast {
         Ast::CreateTable(_) => Some("CREATE TABLE"),
+        Ast::CreateIndex(_) => Some("CREATE INDEX"),
         Ast::AlterTable(_) => Some("ALTER TABLE"),
         Ast::Truncate(_) => Some("TRUNCATE"),
         Ast::Drop { .. } => Some("DROP"),

@@ -7,6 +7,7 @@
 mod alter_table;
 mod context;
 pub(crate) mod copy;
+mod create_index;
 mod create_table;
 mod delete;
 mod drop;
@@ -36,6 +37,7 @@ use datafusion::sql::sqlparser::ast::{SchemaName, Statement as Ast};
 use trilith_engine::ErrorKind;
 
 use self::context::Context;
+pub(crate) use self::create_index::create_index;
 use self::effects::{changes_something, definition};
 pub(crate) use self::unknown::unknown_tables;
 use super::connection::Connection;
@@ -140,6 +142,7 @@ async fn ast_statement(context: &Context<'_>, ast: Ast) -> Result<DataFrame> {
     }
     match ast {
         Ast::CreateTable(create) => create_table::run(context, create).await,
+        Ast::CreateIndex(create) => create_index::run(context, create).await,
         Ast::AlterTable(alter) => alter_table::run(context, alter).await,
         Ast::Truncate(truncate) => truncate::run(context, &truncate).await,
         Ast::Drop { object_type, if_exists, names, cascade, .. } => {
@@ -176,10 +179,6 @@ async fn write_plan(context: &Context<'_>, ast: &Ast) -> Result<Option<LogicalPl
 fn refused(ast: &Ast) -> Error {
     let (what, instead) = match ast {
         Ast::CreateView(_) => ("CREATE VIEW", "use WITH, or CREATE TABLE ... AS SELECT"),
-        Ast::CreateIndex(_) => (
-            "CREATE INDEX",
-            "searches by distance, words and sparse vectors make what they need by themselves",
-        ),
         Ast::Merge(_) => ("MERGE", "use INSERT ... ON CONFLICT, UPDATE ... FROM and DELETE ... USING"),
         Ast::Prepare { .. } | Ast::Execute { .. } | Ast::Deallocate { .. } => {
             ("PREPARE", "pass parameters with the statement: $1, $2 or $name")

@@ -6,7 +6,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::lit;
 use datafusion::sql::sqlparser::ast::Truncate;
-use trilith_engine::{IfExists, TableDef, TableSpec};
+use trilith_engine::{IfExists, IndexSpec, TableDef, TableSpec};
 
 use super::context::Context;
 use super::target::Target;
@@ -38,5 +38,6 @@ fn spec(def: &TableDef) -> TableSpec {
         .collect();
     let key = def.key_columns().iter().map(|&i| def.columns[i].field.name().clone()).collect();
     let (name, options) = (def.name.clone(), def.options.texts(&def.columns));
-    TableSpec { name, schema: def.schema(), primary_key: key, defaults, options }
+    let indexes = def.indexes.iter().map(|index| IndexSpec::of(def, index)).collect();
+    TableSpec { name, schema: def.schema(), primary_key: key, defaults, options, indexes }
 }

@@ -5,6 +5,7 @@
 mod columns;
 mod compactions;
 mod files;
+mod index_files;
 mod indexes;
 mod metrics;
 mod settings;
@@ -26,10 +27,11 @@ use super::connection::Pinned;
 type Describe = fn(&Pinned) -> Result<RecordBatch>;
 
 /// Every system table and what fills it.
-const TABLES: [(&str, Describe); 10] = [
+const TABLES: [(&str, Describe); 11] = [
     ("columns", columns::describe),
     ("compactions", compactions::describe),
     ("files", files::describe),
+    ("index_files", index_files::describe),
     ("indexes", indexes::describe),
     ("metrics", metrics::describe),
     ("settings", settings::describe),

@@ -24,6 +24,40 @@ pub fn dot_codes(query: &[i16], rows: &[i8], out: &mut [i32]) {
     }
 }
 
+/// Writes the inner product of `query` with each of `rows` of `codes`, wherever they lie, to `out`; as [`dot_codes`] otherwise.
+///
+/// # Panics
+/// When a row is not there.
+pub fn dot_codes_at(query: &[i16], codes: &[i8], rows: &[u32], out: &mut [i32]) {
+    match instruction_set() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has this instruction set.
+        InstructionSet::Avx512 => unsafe { avx512_at(query, codes, rows, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has this instruction set.
+        InstructionSet::Avx2 => unsafe { avx2_at(query, codes, rows, out) },
+        _ => each_at(query, codes, rows, out, |_| (), portable_row),
+    }
+}
+
+#[inline(always)]
+fn each_at(
+    query: &[i16],
+    codes: &[i8],
+    rows: &[u32],
+    out: &mut [i32],
+    fetch: impl Fn(&[[i8; LANES_PER_CODE]]),
+    dot: impl Fn(&[[i16; LANES_PER_CODE]], &[[i8; LANES_PER_CODE]]) -> i32,
+) {
+    let (query, _) = query.as_chunks::<LANES_PER_CODE>();
+    let (codes, _) = codes.as_chunks::<LANES_PER_CODE>();
+    let row = |row: &u32| &codes[*row as usize * query.len()..(*row as usize + 1) * query.len()];
+    rows.iter().for_each(|at| fetch(row(at)));
+    for (at, out) in rows.iter().zip(out) {
+        *out = dot(query, row(at));
+    }
+}
+
 #[inline(always)]
 fn each_row(
     query: &[i16],
@@ -42,16 +76,18 @@ fn each_row(
 }
 
 fn portable(query: &[i16], rows: &[i8], out: &mut [i32]) {
-    each_row(query, rows, out, |query, row| {
-        let mut sums = [0_i32; 16];
-        for (query, row) in query.iter().zip(row) {
-            for lane in 0..LANES_PER_CODE {
-                let term = i32::from(query[lane]) * i32::from(row[lane]);
-                sums[lane % 16] = sums[lane % 16].wrapping_add(term);
-            }
+    each_row(query, rows, out, portable_row);
+}
+
+fn portable_row(query: &[[i16; LANES_PER_CODE]], row: &[[i8; LANES_PER_CODE]]) -> i32 {
+    let mut sums = [0_i32; 16];
+    for (query, row) in query.iter().zip(row) {
+        for lane in 0..LANES_PER_CODE {
+            let term = i32::from(query[lane]) * i32::from(row[lane]);
+            sums[lane % 16] = sums[lane % 16].wrapping_add(term);
         }
-        sums.iter().fold(0, |sum, lane| sum.wrapping_add(*lane))
-    });
+    }
+    sums.iter().fold(0, |sum, lane| sum.wrapping_add(*lane))
 }
 
 /// How far ahead of the row memory is asked for, in bytes; see [`super::lanes`].
@@ -63,52 +99,89 @@ use std::arch::x86_64::*;
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn avx512(query: &[i16], rows: &[i8], out: &mut [i32]) {
-    each_row(query, rows, out, |query, row| {
-        let mut sums = [_mm512_setzero_si512(); 2];
-        for (words, bytes) in query.iter().zip(row) {
+    each_row(query, rows, out, |query, row| avx512_row::<AHEAD>(query, row));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn avx512_at(query: &[i16], codes: &[i8], rows: &[u32], out: &mut [i32]) {
+    each_at(query, codes, rows, out, fetch, |query, row| avx512_row::<0>(query, row));
+}
+
+/// The inner product of one row; asks for the memory `AHEAD` bytes on, unless that is 0.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn avx512_row<const AHEAD: usize>(query: &[[i16; LANES_PER_CODE]], row: &[[i8; LANES_PER_CODE]]) -> i32 {
+    let mut sums = [_mm512_setzero_si512(); 2];
+    for (words, bytes) in query.iter().zip(row) {
+        if AHEAD > 0 {
             _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_byte_add(AHEAD).cast());
-            let (words, _) = words.as_chunks::<32>();
-            let (bytes, _) = bytes.as_chunks::<32>();
-            for (sum, (words, bytes)) in sums.iter_mut().zip(words.iter().zip(bytes)) {
-                // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
-                let (word, byte) = unsafe {
-                    (
-                        std::mem::transmute::<[i16; 32], __m512i>(*words),
-                        std::mem::transmute::<[i8; 32], __m256i>(*bytes),
-                    )
-                };
-                *sum = _mm512_add_epi32(*sum, _mm512_madd_epi16(word, _mm512_cvtepi8_epi16(byte)));
-            }
         }
-        _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]))
-    });
+        let (words, _) = words.as_chunks::<32>();
+        let (bytes, _) = bytes.as_chunks::<32>();
+        for (sum, (words, bytes)) in sums.iter_mut().zip(words.iter().zip(bytes)) {
+            // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
+            let (word, byte) = unsafe {
+                (
+                    std::mem::transmute::<[i16; 32], __m512i>(*words),
+                    std::mem::transmute::<[i8; 32], __m256i>(*bytes),
+                )
+            };
+            *sum = _mm512_add_epi32(*sum, _mm512_madd_epi16(word, _mm512_cvtepi8_epi16(byte)));
+        }
+    }
+    _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]))
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn avx2(query: &[i16], rows: &[i8], out: &mut [i32]) {
-    each_row(query, rows, out, |query, row| {
-        let mut sums = [_mm256_setzero_si256(); 4];
-        for (words, bytes) in query.iter().zip(row) {
+    each_row(query, rows, out, |query, row| avx2_row::<AHEAD>(query, row));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2_at(query: &[i16], codes: &[i8], rows: &[u32], out: &mut [i32]) {
+    each_at(query, codes, rows, out, fetch, |query, row| avx2_row::<0>(query, row));
+}
+
+/// As `avx512_row`.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn avx2_row<const AHEAD: usize>(query: &[[i16; LANES_PER_CODE]], row: &[[i8; LANES_PER_CODE]]) -> i32 {
+    let mut sums = [_mm256_setzero_si256(); 4];
+    for (words, bytes) in query.iter().zip(row) {
+        if AHEAD > 0 {
             _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_byte_add(AHEAD).cast());
-            let (words, _) = words.as_chunks::<16>();
-            let (bytes, _) = bytes.as_chunks::<16>();
-            for (sum, (words, bytes)) in sums.iter_mut().zip(words.iter().zip(bytes)) {
-                // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
-                let (word, byte) = unsafe {
-                    (
-                        std::mem::transmute::<[i16; 16], __m256i>(*words),
-                        std::mem::transmute::<[i8; 16], __m128i>(*bytes),
-                    )
-                };
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(word, _mm256_cvtepi8_epi16(byte)));
-            }
         }
-        let sum = _mm256_add_epi32(_mm256_add_epi32(sums[0], sums[1]), _mm256_add_epi32(sums[2], sums[3]));
-        // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
-        let lanes = unsafe { std::mem::transmute::<__m256i, [i32; 8]>(sum) };
-        lanes.iter().fold(0, |sum, lane| sum.wrapping_add(*lane))
-    });
+        let (words, _) = words.as_chunks::<16>();
+        let (bytes, _) = bytes.as_chunks::<16>();
+        for (sum, (words, bytes)) in sums.iter_mut().zip(words.iter().zip(bytes)) {
+            // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
+            let (word, byte) = unsafe {
+                (
+                    std::mem::transmute::<[i16; 16], __m256i>(*words),
+                    std::mem::transmute::<[i8; 16], __m128i>(*bytes),
+                )
+            };
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(word, _mm256_cvtepi8_epi16(byte)));
+        }
+    }
+    let sum = _mm256_add_epi32(_mm256_add_epi32(sums[0], sums[1]), _mm256_add_epi32(sums[2], sums[3]));
+    // SAFETY: both are the same bytes, and every pattern of bits is valid in both.
+    let lanes = unsafe { std::mem::transmute::<__m256i, [i32; 8]>(sum) };
+    lanes.iter().fold(0, |sum, lane| sum.wrapping_add(*lane))
+}
+
+/// Asks for the memory of a row before it is looked at.
+#[cfg(target_arch = "x86_64")]
+fn fetch(row: &[[i8; LANES_PER_CODE]]) {
+    for bytes in row {
+        // SAFETY: every processor of this architecture has SSE, and asking for memory reads none.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast()) };
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +207,9 @@ mod tests {
             let mut got = [0; 5];
             dot_codes(&query, &rows, &mut got);
             assert_eq!(got, want);
+            let mut at = [0; 3];
+            dot_codes_at(&query, &rows, &[4, 0, 4], &mut at);
+            assert_eq!(at, [want[4], want[0], want[4]]);
             #[cfg(target_arch = "x86_64")]
             if instruction_set() >= InstructionSet::Avx2 {
                 let mut got = [0; 5];

@@ -32,7 +32,7 @@ mod wide;
 mod tests;
 
 pub use bits::{hamming, jaccard};
-pub use codes::dot_codes;
+pub use codes::{dot_codes, dot_codes_at};
 pub use dispatch::{InstructionSet, instruction_set};
 pub use distance::{distance, dot, l1, l2_squared, one_to_many};
 pub use element::Element;

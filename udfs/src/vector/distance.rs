@@ -4,6 +4,7 @@
 //! for a `Float32`, `Float16`, `Float64`, `Int8` or `UInt8` column. Column against column goes row
 //! by row. All metrics are symmetric, so a constant on the left is the same as one on the right.
 
+use super::effort::Effort;
 use super::rows::{VectorRows, with_components};
 use super::shape;
 use crate::kernels::{self, Element, Metric};
@@ -49,8 +50,8 @@ pub struct DistanceFunction {
     aliases: Vec<String>,
     metric: Metric,
     reading: Reading,
-    /// Bits of the recall that a search by this function may stop at.
-    recall: Option<u64>,
+    /// Of a search ordered by this function.
+    effort: Effort,
     signature: Signature,
 }
 
@@ -58,20 +59,26 @@ impl DistanceFunction {
     pub(super) fn udf(name: &'static str, aliases: &[&str], metric: Metric, reading: Reading) -> ScalarUDF {
         let aliases = aliases.iter().map(ToString::to_string).collect();
         let signature = Signature::any(2, Volatility::Immutable);
-        ScalarUDF::new_from_impl(Self { name, aliases, metric, reading, recall: None, signature })
+        ScalarUDF::new_from_impl(Self {
+            name,
+            aliases,
+            metric,
+            reading,
+            effort: Effort::default(),
+            signature,
+        })
     }
 
-    /// The same function, telling a search ordered by it that a share `recall` of the nearest rows is enough.
-    pub fn with_recall(&self, recall: f64) -> ScalarUDF {
+    /// The same function, telling a search ordered by it how much of the nearest rows is enough.
+    pub fn with_effort(&self, effort: Effort) -> ScalarUDF {
         let Self { name, metric, reading, .. } = *self;
         let (aliases, signature) = (self.aliases.clone(), self.signature.clone());
-        let recall = Some(recall.to_bits());
-        ScalarUDF::new_from_impl(Self { name, aliases, metric, reading, recall, signature })
+        ScalarUDF::new_from_impl(Self { name, aliases, metric, reading, effort, signature })
     }
 
-    /// The share of the nearest rows that a search ordered by it has to find; all of them when `None`.
-    pub fn recall(&self) -> Option<f64> {
-        self.recall.map(f64::from_bits)
+    /// What a search ordered by it has to find.
+    pub fn effort(&self) -> Effort {
+        self.effort
     }
 
     /// The metric whose distance this function reports.

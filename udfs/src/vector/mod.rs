@@ -8,6 +8,7 @@
 mod cosine_distance;
 mod cosine_similarity;
 mod distance;
+mod effort;
 mod hamming_distance;
 mod inner_product;
 mod jaccard_distance;
@@ -30,6 +31,7 @@ mod tests;
 pub use cosine_distance::cosine_distance_udf;
 pub use cosine_similarity::cosine_similarity_udf;
 pub use distance::{DistanceFunction, Reading};
+pub use effort::Effort;
 pub use hamming_distance::hamming_distance_udf;
 pub use inner_product::{inner_product_udf, negative_inner_product_udf};
 pub use jaccard_distance::jaccard_distance_udf;

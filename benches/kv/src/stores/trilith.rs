@@ -54,6 +54,7 @@ impl Trilith {
             primary_key: vec!["key".into()],
             defaults: Default::default(),
             options: Default::default(),
+        indexes: vec![],
         };
         let table = engine.create_table(&spec, IfExists::Keep)?;
         Ok(Self { engine, table })

@@ -419,6 +419,7 @@ fn every_layout_of_strings_and_bytes_is_covered() {
         primary_key: vec!["id".into()],
         defaults: Default::default(),
         options: Default::default(),
+        indexes: vec![],
     };
     let table = engine.create_table(&spec, crate::IfExists::Keep).unwrap();
     let mut batch = WriteBatch::new();

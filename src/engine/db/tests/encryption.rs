@@ -303,7 +303,7 @@ fn no_nonce_is_used_twice_over_crashes_and_failures() {
 fn table(engine: &Engine, name: &str, primary_key: &[&str]) -> Option<Arc<TableDef>> {
     let primary_key = primary_key.iter().map(|column| (*column).to_owned()).collect();
     let (name, defaults, options) = (TableName::public(name), HashMap::new(), Default::default());
-    let spec = TableSpec { name, schema: schema(), primary_key, defaults, options };
+    let spec = TableSpec { name, schema: schema(), primary_key, defaults, options, indexes: vec![] };
     engine.create_table(&spec, IfExists::Keep).ok()
 }
 

@@ -34,6 +34,7 @@ fn create(engine: &Engine, style: &str) -> Arc<TableDef> {
         primary_key: vec!["id".into()],
         defaults: HashMap::new(),
         options: options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        indexes: vec![],
     };
     engine.create_table(&spec, IfExists::Keep).unwrap()
 }

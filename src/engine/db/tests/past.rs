@@ -27,7 +27,7 @@ fn open(disk: &SimStorage, clock: &Arc<SetClock>) -> crate::Result<Arc<Engine>> 
 fn create(engine: &Engine) -> crate::Result<()> {
     let (name, primary_key) = (TableName::public("t"), vec!["id".into()]);
     let (defaults, options) = Default::default();
-    let spec = TableSpec { name, schema: schema(), primary_key, defaults, options };
+    let spec = TableSpec { name, schema: schema(), primary_key, defaults, options, indexes: vec![] };
     engine.create_table(&spec, IfExists::Fail).map(|_| ())
 }
 

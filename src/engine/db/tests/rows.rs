@@ -35,6 +35,7 @@ fn table(engine: &Engine, name: &str, key: &[&str]) -> Arc<TableDef> {
         primary_key: key.iter().map(|name| (*name).to_owned()).collect(),
         defaults: Default::default(),
         options: Default::default(),
+        indexes: vec![],
     };
     engine.create_table(&spec, IfExists::Fail).unwrap()
 }

@@ -64,7 +64,7 @@ pub fn with_options(
 ) -> Arc<TableDef> {
     let (name, defaults) = (TableName::public(name), HashMap::new());
     let options = options.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    let spec = TableSpec { name, schema: schema(), primary_key, defaults, options };
+    let spec = TableSpec { name, schema: schema(), primary_key, defaults, options, indexes: vec![] };
     engine.create_table(&spec, IfExists::Keep).unwrap()
 }
 

@@ -5,8 +5,6 @@
 
 use trilith_udfs::kernels::Centroids;
 
-use super::super::lists::lists_len;
-
 /// Components that rows are put together by.
 const PROJECTED: usize = 128;
 /// Rows of the sample for each list, and how often centroids move.
@@ -15,9 +13,9 @@ const ROUNDS: usize = 8;
 /// Any will do; the same gives the same lists.
 const SEED: u64 = 11;
 
-/// Rows of a sample that suffices for a file of so many.
-pub(super) fn sample_len(rows: usize) -> usize {
-    SAMPLE_PER_LIST * lists_len(rows)
+/// Rows of a sample that suffices for so many lists.
+pub(super) fn sample_len(lists: usize) -> usize {
+    SAMPLE_PER_LIST * lists
 }
 
 /// Gathers rows around centroids.
@@ -32,9 +30,8 @@ pub(super) struct Gatherer {
 }
 
 impl Gatherer {
-    /// For a file of `rows`, of which `sample` are the first components of some.
-    pub(super) fn new(rows: usize, padded: usize, sample: &[f32]) -> Self {
-        let lists = lists_len(rows);
+    /// For `lists` of a file of `rows`, of which `sample` are the first components of some.
+    pub(super) fn new((rows, lists): (usize, usize), padded: usize, sample: &[f32]) -> Self {
         let rounds = if lists == 1 { 0 } else { ROUNDS };
         Self {
             padded,

@@ -5,37 +5,31 @@
 //! rotation, the centre and the signs come from RaBitQ (Gao and Long, SIGMOD 2024); rounding each to 8 bits in place of one is
 //! scalar quantisation, whose error is known for each vector and stored with it.
 
+mod beams;
+mod factors;
 mod gather;
+mod link;
+mod near;
 mod reach;
+mod threads;
 mod vectors;
 
 use arrow::array::ArrayRef;
 use arrow::buffer::Buffer;
-use arrow::datatypes::{DataType, ToByteSlice};
+use arrow::datatypes::ToByteSlice;
 use trilith_udfs::kernels::{
-    Rotation, SIGN_BLOCK, dot, quantize, set_signs, sign_block_bytes, sign_patterns, sign_patterns_bytes,
+    Rotation, SIGN_BLOCK, quantize, set_signs, sign_block_bytes, sign_patterns, sign_patterns_bytes,
 };
 
+use self::factors::{Factors, UNKNOWN, sign_factors};
 use self::gather::{Gatherer, projected, sample_len};
 use self::vectors::Vectors;
 use super::codes::{CodeSource, Layout, VectorCodes, header, seal};
 use crate::common::{Error, Result};
 use crate::io::aligned::AlignedBytes;
 
-/// Vectors of fewer components are compared as they are: their codes would save little.
-pub const CODED_DIMS_MIN: usize = 64;
-/// Files of fewer rows have no codes.
-pub const CODED_ROWS_MIN: u64 = 1024;
 /// Rows that are gathered at once.
 const CHUNK: usize = 64;
-
-/// The number of components of a column that gets codes; `None` for a column that does not.
-#[must_use]
-pub fn is_coded(data_type: &DataType) -> Option<usize> {
-    let DataType::FixedSizeList(item, length) = data_type else { return None };
-    let dims = usize::try_from(*length).ok()?;
-    (*item.data_type() == DataType::Float32 && dims >= CODED_DIMS_MIN).then_some(dims)
-}
 
 /// Codes of the vectors of `batches`, which are the column `source` names, batch by batch.
 ///
@@ -51,9 +45,17 @@ pub fn encode(source: CodeSource, batches: &[ArrayRef]) -> Result<Buffer> {
     let mut bytes = AlignedBytes::zeroed(layout.len()).map_err(short)?;
     put(bytes.as_mut_slice(), 0, &header(&source));
     Encoder::new(source, &vectors, &layout).write(bytes.as_mut_slice());
-    let look = |buffer: &Buffer| reach::measured(&VectorCodes::view(buffer, source, &layout), &vectors);
-    let (mut bytes, reach) = bytes.lent(look);
+    let view = |buffer: &Buffer| VectorCodes::view(buffer, source, &layout);
+    let (mut bytes, reach) = bytes.lent(|buffer| reach::measured(&view(buffer), &vectors));
     put(bytes.as_mut_slice(), layout.reach, reach.to_byte_slice());
+    if let Some(graph) = source.plan.graph {
+        let (mut linked, (edges, entries)) = bytes.lent(|buffer| link::linked(&view(buffer), graph));
+        put(linked.as_mut_slice(), layout.edges, edges.to_byte_slice());
+        put(linked.as_mut_slice(), layout.entries, entries.to_byte_slice());
+        let beams;
+        (bytes, beams) = linked.lent(|buffer| beams::measured(&view(buffer), &vectors, graph.metric));
+        put(bytes.as_mut_slice(), layout.beams, beams.to_byte_slice());
+    }
     seal(bytes.as_mut_slice(), &layout);
     Ok(bytes.into_buffer())
 }
@@ -64,6 +66,7 @@ fn put(all: &mut [u8], at: usize, part: &[u8]) {
 
 /// What is known of all rows while they are encoded.
 struct Encoder<'a> {
+    lists: usize,
     vectors: &'a Vectors<'a>,
     layout: &'a Layout,
     rotation: Rotation,
@@ -74,37 +77,31 @@ struct Encoder<'a> {
     patterns: Vec<u8>,
 }
 
-/// The factors of a row's codes.
-#[derive(Clone, Copy)]
-struct Factors {
-    norm: f32,
-    step: f32,
-    error: f32,
-    sign_step: f32,
-    sign_error: f32,
-}
-
-/// Of a row without codes: nothing is known of its distance.
-const UNKNOWN: Factors =
-    Factors { norm: 0.0, step: 0.0, error: f32::INFINITY, sign_step: 0.0, sign_error: f32::INFINITY };
-
 impl<'a> Encoder<'a> {
     fn new(source: CodeSource, vectors: &'a Vectors<'a>, layout: &'a Layout) -> Self {
         let rotation = Rotation::new(source.dims);
         let centre = vectors.centre(&rotation);
         let patterns = vec![0; vectors.len() * sign_patterns_bytes(source.padded)];
-        Self { vectors, layout, rotation, centre, factors: Vec::with_capacity(vectors.len()), patterns }
+        Self {
+            lists: source.lists(),
+            vectors,
+            layout,
+            rotation,
+            centre,
+            factors: Vec::with_capacity(vectors.len()),
+            patterns,
+        }
     }
 
     fn write(mut self, all: &mut [u8]) {
         let (rows, padded) = (self.vectors.len(), self.centre.len());
         let mut vector = vec![0.0; padded];
         let mut sample = Vec::new();
-        for row in self.vectors.sample(sample_len(rows)) {
+        for row in self.vectors.sample(sample_len(self.lists)) {
             self.residual(row, &mut vector);
             sample.extend_from_slice(projected(&vector));
         }
-        let mut gatherer = Gatherer::new(rows, padded, &sample);
+        let mut gatherer = Gatherer::new((rows, self.lists), padded, &sample);
         let mut chunk = vec![0.0; CHUNK * padded];
         for first in (0..rows).step_by(CHUNK) {
             let count = CHUNK.min(rows - first);
@@ -122,7 +119,7 @@ impl<'a> Encoder<'a> {
     /// Writes the rotated vector of a row, relative to the centre, and returns its norm; `None` for a row without a code.
     fn residual(&self, row: usize, out: &mut [f32]) -> Option<f32> {
         let (vector, norm) = self.vectors.get(row)?;
-        self.rotation.rotate(vector, norm.recip(), out);
+        self.rotation.rotate(&vector, norm.recip(), out);
         out.iter_mut().zip(&self.centre).for_each(|(value, centre)| *value -= centre);
         Some(norm)
     }
@@ -183,17 +180,4 @@ fn put_floats(all: &mut [u8], at: usize, values: impl Iterator<Item = f32>) {
     for (slot, value) in slots.iter_mut().zip(values) {
         *slot = value.to_le_bytes();
     }
-}
-
-/// What the signs of a vector are to be multiplied with, and the standard deviation of an inner product taken with them.
-fn sign_factors(vector: &[f32]) -> (f32, f32) {
-    let dims = vector.len() as f32;
-    let squared = dot(vector, vector);
-    let absolute = vector.iter().map(|value| value.abs()).sum::<f32>();
-    if absolute < f32::MIN_POSITIVE {
-        return (0.0, 0.0);
-    }
-    // The cosine of the angle between the vector and its signs, squared.
-    let agreement = (absolute * absolute / (dims * squared)).min(1.0);
-    (squared / absolute, (squared * (1.0 - agreement) / (agreement * (dims - 1.0))).sqrt())
 }

@@ -13,9 +13,9 @@ const QUERIES: usize = 96;
 const SAME_NORM: f32 = 1.001;
 
 /// What stands for a query, and the rows that it is made of.
-struct Sample {
-    vector: Vec<f32>,
-    made_of: [usize; 2],
+pub(super) struct Sample {
+    pub vector: Vec<f32>,
+    pub made_of: [usize; 2],
 }
 
 /// For each metric, rank and share of neighbours missed, by how much farther lists may be than the nearest one.
@@ -25,10 +25,7 @@ pub(super) fn measured(codes: &VectorCodes, vectors: &Vectors<'_>) -> Vec<f32> {
     if codes.lists.squares.len() == 1 {
         return vec![0.0; REACHES];
     }
-    let rows: Vec<usize> = vectors.sample(QUERIES).collect();
-    let alike: Vec<Sample> = rows.iter().filter_map(|row| between(vectors, [*row, *row])).collect();
-    let centred: Vec<Sample> =
-        neighbours(codes, &rows).into_iter().filter_map(|rows| between(vectors, rows)).collect();
+    let [alike, centred] = samples(codes, vectors, QUERIES);
     let of_metric = |metric: Metric| -> Vec<f32> {
         let (alike, centred) = (of_samples(codes, metric, &alike), of_samples(codes, metric, &centred));
         alike.into_iter().zip(centred).map(|(alike, centred)| alike.max(centred)).collect()
@@ -37,6 +34,14 @@ pub(super) fn measured(codes: &VectorCodes, vectors: &Vectors<'_>) -> Vec<f32> {
         return of_metric(Metric::Cosine).repeat(METRICS.len());
     }
     METRICS.into_iter().flat_map(of_metric).collect()
+}
+
+/// About `count` queries that are rows, and as many that lie between two.
+pub(super) fn samples(codes: &VectorCodes, vectors: &Vectors<'_>, count: usize) -> [Vec<Sample>; 2] {
+    let rows: Vec<usize> = vectors.sample(count).collect();
+    let alike = rows.iter().filter_map(|row| between(vectors, [*row, *row])).collect();
+    let centred = neighbours(codes, &rows).into_iter().filter_map(|rows| between(vectors, rows)).collect();
+    [alike, centred]
 }
 
 /// Each row with another of its list.
@@ -55,7 +60,7 @@ fn between(vectors: &Vectors<'_>, rows: [usize; 2]) -> Option<Sample> {
     let (first, norm) = vectors.get(rows[0])?;
     let (second, other) = vectors.get(rows[1])?;
     let middle = |(first, second): (&f32, &f32)| (first + second * (norm / other)) / 2.0;
-    let vector = first.iter().zip(second).map(middle).collect();
+    let vector = first.iter().zip(&*second).map(middle).collect();
     Some(Sample { vector, made_of: rows })
 }
 
@@ -70,7 +75,8 @@ fn of_samples(codes: &VectorCodes, metric: Metric, samples: &[Sample]) -> Vec<f3
     gaps.into_iter().flat_map(quantiles).collect()
 }
 
-fn are_alike(norms: &[f32]) -> bool {
+/// True when all metrics order the rows alike.
+pub(super) fn are_alike(norms: &[f32]) -> bool {
     let least = norms.iter().copied().fold(f32::INFINITY, f32::min);
     norms.iter().all(|norm| *norm <= least * SAME_NORM)
 }
@@ -87,7 +93,7 @@ fn add_gaps(query: &Comparison<'_>, own: [usize; 2], gaps: &mut [Vec<f32>]) {
 }
 
 /// Positions of the nearest rows but `own`, nearest first: as signs tell, and ordered as bytes do.
-fn nearest(query: &Comparison<'_>, own: [usize; 2]) -> Vec<usize> {
+pub(super) fn nearest(query: &Comparison<'_>, own: [usize; 2]) -> Vec<usize> {
     let codes = query.codes;
     let coded = 0..codes.uncoded().start;
     let keys = query.bounds_by_signs(coded, Side::Lower);

@@ -1,7 +1,10 @@
 //! The vectors of a column, batch after batch, by their row.
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray};
-use arrow::datatypes::Float32Type;
+use std::borrow::Cow;
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeListArray};
+use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type, Int8Type, UInt8Type};
 use trilith_udfs::kernels::{Rotation, dot};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -31,7 +34,7 @@ impl<'a> Vectors<'a> {
     }
 
     /// The vector of a row, and its length; `None` for a vector that gets no code.
-    pub(super) fn get(&self, row: usize) -> Option<(&'a [f32], f32)> {
+    pub(super) fn get(&self, row: usize) -> Option<(Cow<'a, [f32]>, f32)> {
         let batch = self.firsts.partition_point(|first| *first <= row) - 1;
         self.batches[batch].get(row - self.firsts[batch])
     }
@@ -50,7 +53,7 @@ impl<'a> Vectors<'a> {
         let mut counted = 0.0;
         for (vector, norm) in self.sample(CENTRE_ROWS).filter_map(|row| self.get(row)) {
             counted += 1.0;
-            sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value / norm);
+            sum.iter_mut().zip(&*vector).for_each(|(sum, value)| *sum += value / norm);
         }
         let mut centre = vec![0.0; rotation.padded()];
         rotation.rotate(&sum, f32::max(counted, 1.0).recip(), &mut centre);
@@ -61,22 +64,39 @@ impl<'a> Vectors<'a> {
 /// The vectors of one batch.
 struct Batch<'a> {
     list: &'a FixedSizeListArray,
-    values: &'a [f32],
     dims: usize,
 }
 
 impl<'a> Batch<'a> {
     fn of(list: &'a FixedSizeListArray) -> Self {
-        let values = list.values().as_primitive::<Float32Type>().values();
-        Self { list, values, dims: list.value_length() as usize }
+        Self { list, dims: list.value_length() as usize }
     }
 
-    fn get(&self, row: usize) -> Option<(&'a [f32], f32)> {
+    fn get(&self, row: usize) -> Option<(Cow<'a, [f32]>, f32)> {
         let items = self.list.values();
         let whole = self.list.is_valid(row)
             && (items.null_count() == 0 || items.slice(row * self.dims, self.dims).null_count() == 0);
-        let vector = &self.values[row * self.dims..(row + 1) * self.dims];
-        let norm = whole.then(|| dot(vector, vector).sqrt())?;
+        let vector = whole.then(|| floats(items, row * self.dims..(row + 1) * self.dims))??;
+        let norm = dot(&vector, &vector).sqrt();
         NORMS.contains(&norm).then_some((vector, norm))
     }
+}
+
+/// Components as floats of 32 bits: what rounding takes from those of 64 is far below what bounds allow for.
+fn floats(items: &ArrayRef, of: Range<usize>) -> Option<Cow<'_, [f32]>> {
+    fn widened<T: ArrowPrimitiveType>(
+        items: &ArrayRef,
+        of: Range<usize>,
+        float: impl Fn(T::Native) -> f32,
+    ) -> Cow<'_, [f32]> {
+        items.as_primitive::<T>().values()[of].iter().map(|value| float(*value)).collect()
+    }
+    Some(match items.data_type() {
+        DataType::Float32 => Cow::Borrowed(&items.as_primitive::<Float32Type>().values()[of]),
+        DataType::Float16 => widened::<Float16Type>(items, of, f32::from),
+        DataType::Float64 => widened::<Float64Type>(items, of, |value| value as f32),
+        DataType::Int8 => widened::<Int8Type>(items, of, f32::from),
+        DataType::UInt8 => widened::<UInt8Type>(items, of, f32::from),
+        _ => return None,
+    })
 }

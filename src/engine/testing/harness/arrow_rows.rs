@@ -73,6 +73,7 @@ pub fn spec(name: &str, table: &Table) -> TableSpec {
         primary_key,
         defaults: HashMap::new(),
         options: Default::default(),
+        indexes: vec![],
     }
 }
 

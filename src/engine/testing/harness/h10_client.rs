@@ -108,6 +108,7 @@ fn table(engine: &Engine, name: &str, values: DataType) -> Result<Arc<TableDef>,
         primary_key: vec!["k".into()],
         defaults: HashMap::new(),
         options: Default::default(),
+        indexes: vec![],
     };
     engine.create_table(&spec, IfExists::Keep)
 }

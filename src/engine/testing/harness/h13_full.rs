@@ -159,6 +159,7 @@ fn create(engine: &Engine) -> Result<Arc<TableDef>, Error> {
         primary_key: vec!["id".into()],
         defaults: HashMap::new(),
         options: Default::default(),
+        indexes: vec![],
     };
     engine.create_table(&spec, IfExists::Keep)
 }

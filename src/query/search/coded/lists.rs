@@ -1,4 +1,4 @@
-//! A search through the lists of a file, for a share of the nearest.
+//! A search through the lists or the graph of a file, for a share of the nearest.
 //!
 //! Lists are read the nearest first, as far as the file says a search of this recall must go. In each, codes of one bit rule out
 //! most rows, whose bounds hold as often as the recall asks; those of eight bits, whose bounds always hold, most of the
@@ -29,7 +29,7 @@ impl Coded {
         vector: usize,
         threshold: f64,
     ) -> Result<Option<Vec<usize>>> {
-        let Some((_, first)) = work.units_in(units.clone()).next().filter(|_| self.by_lists) else {
+        let Some((_, first)) = work.units_in(units.clone()).next().filter(|_| self.effort.is_some()) else {
             return Ok(None);
         };
         let coded = rows.scan.codes(first, vector)?.filter(|coded| self.query.fits(&coded.codes));
@@ -95,15 +95,47 @@ impl Near<'_> {
         {
             return selected.set_indices().for_each(|row| self.look(row));
         }
-        let reach = self.query.reach(self.of.k.saturating_mul(count) / wanted.max(1));
-        for near in self.query.lists() {
-            if near.gap > reach && self.most < f32::INFINITY {
-                break;
+        let rank = self.of.k.saturating_mul(count) / wanted.max(1);
+        match self.beam(rank, (count, wanted)) {
+            Some(beam) => {
+                self.of.rows_walked.add(beam);
+                self.query.walk(beam).into_iter().for_each(|row| self.look(row));
+                if self.most == f32::INFINITY {
+                    // Conditions left too few of those that it came by.
+                    (self.rows, self.least) = (vec![], TopK::new(self.of.k));
+                    self.read_lists(rank);
+                }
             }
-            self.read(self.codes.list(near.list));
+            None => self.read_lists(rank),
         }
         for position in self.codes.uncoded() {
             self.look(self.codes.row(position));
+        }
+    }
+
+    /// How many rows a walk through the graph is to hold; `None` when lists are to be read.
+    fn beam(&self, rank: usize, (count, wanted): (usize, usize)) -> Option<usize> {
+        let effort = self.of.effort?;
+        let measured = self.query.beam(rank);
+        match (effort.ef_search, effort.nprobe) {
+            // Of what it finds, conditions leave a share.
+            (Some(asked), _) if self.query.can_walk() => {
+                Some(asked.max(self.of.k).saturating_mul(count) / wanted.max(1))
+            }
+            (None, None) => measured,
+            _ => None,
+        }
+    }
+
+    fn read_lists(&mut self, rank: usize) {
+        let reach = self.query.reach(rank);
+        let probes = self.of.effort.and_then(|effort| effort.nprobe);
+        for (number, near) in self.query.lists().into_iter().enumerate() {
+            let is_enough = probes.map_or(near.gap > reach, |probes| number >= probes);
+            if is_enough && self.most < f32::INFINITY {
+                break;
+            }
+            self.read(self.codes.list(near.list));
         }
     }
 
@@ -136,7 +168,12 @@ impl Near<'_> {
 
     fn into_rows(self) -> Vec<usize> {
         let near = self.rows.into_iter().filter(|(lower, _)| !is_beyond(*lower, self.most));
-        let mut rows: Vec<usize> = near.map(|(_, row)| row).collect();
+        let mut near: Vec<(f32, usize)> = near.collect();
+        if let Some(rescored) = self.of.effort.and_then(|effort| effort.rescore) {
+            near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+            near.truncate(rescored.max(self.of.k));
+        }
+        let mut rows: Vec<usize> = near.into_iter().map(|(_, row)| row).collect();
         rows.sort_unstable();
         rows
     }

@@ -38,7 +38,7 @@ pub(crate) static HYBRID_SEARCH: Signature = Signature {
         required("vector"),
         optional("k", Default::Whole(K_DEFAULT)),
         optional("metric", Default::Text(METRIC_DEFAULT)),
-        optional("recall", Default::Real(1.0)),
+        optional("recall", Default::Nothing),
         optional("language", Default::Text(LANGUAGE_DEFAULT)),
         optional("operator", Default::Text("or")),
         optional("fusion", Default::Text("rrf")),
@@ -77,7 +77,7 @@ pub(crate) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvide
         vector_column,
         vector,
         metric,
-        distance: distance_udf(metric, call.recall("recall")?),
+        distance: distance_udf(metric, call.effort()?),
         weights,
     };
     Ok(Arc::new(RankedTable::new(HYBRID_SEARCH.name, (&name, table), Box::new(asks), call.count("k")?)?))

@@ -50,8 +50,8 @@ pub(super) struct Asked {
     /// The distance of two vectors.
     pub distance: Expr,
     pub k: usize,
-    /// `None` for all of the nearest.
-    pub recall: Option<f64>,
+    /// The share of the nearest to find; 1 is all.
+    pub recall: f64,
 }
 
 impl Asked {
@@ -68,7 +68,7 @@ impl Asked {
             return plan_err!("{NEAREST_MARKER} takes 4 arguments; write NEAREST in a join");
         };
         check_order(order, distance)?;
-        let recall = is_text(mode, "APPROX").then_some(RECALL);
+        let recall = if is_text(mode, "APPROX") { RECALL } else { 1.0 };
         Ok(Some(Self { distance: distance.clone(), k: count(k)?, recall }))
     }
 }

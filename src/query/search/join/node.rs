@@ -45,9 +45,9 @@ impl NearestNode {
         if self.outer { JoinType::Left } else { JoinType::Inner }
     }
 
-    fn identity(&self) -> (&LogicalPlan, &LogicalPlan, &Expr, usize, bool, Option<u64>) {
+    fn identity(&self) -> (&LogicalPlan, &LogicalPlan, &Expr, usize, bool, u64) {
         let Asked { distance, k, recall } = &self.asked;
-        (&self.left, &self.right, distance, *k, self.outer, recall.map(f64::to_bits))
+        (&self.left, &self.right, distance, *k, self.outer, recall.to_bits())
     }
 }
 
@@ -97,7 +97,7 @@ impl UserDefinedLogicalNodeCore for NearestNode {
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Asked { distance, k, recall } = &self.asked;
         write!(f, "NearestJoin: {}, k={k}, by={distance}", self.kind())?;
-        recall.map_or(Ok(()), |recall| write!(f, ", recall={recall}"))
+        if *recall < 1.0 { write!(f, ", recall={recall}") } else { Ok(()) }
     }
 
     fn with_exprs_and_inputs(&self, mut exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {

@@ -7,9 +7,11 @@ use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, UserDefinedLogicalNode};
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+
+use trilith_udfs::vector::Effort;
 
 use super::exec::{NearestJoinExec, Wanted};
 use super::marker::distance_function;
@@ -36,7 +38,8 @@ impl ExtensionPlanner for NearestPlanner {
         let (mine, column) = sides(&join.asked.distance, join)?;
         let wanted = Wanted {
             vector: session.create_physical_expr(mine, join.left.schema())?,
-            function: function(&join.asked.distance, join.asked.recall)?,
+            function: distance_function(&join.asked.distance)?
+                .with_effort(Effort::of_recall(join.asked.recall)),
             k: join.asked.k,
             outer: join.outer,
         };
@@ -66,13 +69,4 @@ fn sides(distance: &Expr, join: &NearestNode) -> Result<(Expr, usize)> {
 
 fn is_of(expr: &Expr, schema: &DFSchema) -> bool {
     expr.column_refs().iter().all(|column| schema.has_column(column))
-}
-
-fn function(distance: &Expr, recall: Option<f64>) -> Result<ScalarUDF> {
-    let function = distance_function(distance)?;
-    Ok(match (recall, distance) {
-        (Some(recall), _) => function.with_recall(recall),
-        (None, Expr::ScalarFunction(call)) => ScalarUDF::clone(&call.func),
-        (None, _) => return plan_err!("{distance} is no distance"),
-    })
 }

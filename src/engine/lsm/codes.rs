@@ -19,7 +19,10 @@ use crate::sstable::SstReader;
 
 /// What is known of the codes of one file.
 #[derive(Debug, Default)]
-pub(super) struct CodeCache(Mutex<HashMap<(ColumnId, Option<CodePlan>), Option<Opened>>>);
+pub(super) struct CodeCache(Mutex<HashMap<Key, Option<Opened>>>);
+
+/// A column, and which codes it was to get: an older version of the table may want others.
+type Key = (ColumnId, Option<CodePlan>);
 
 /// Codes, and the file that they are mapped from.
 #[derive(Clone, Debug)]
@@ -82,7 +85,7 @@ impl CodeCache {
         database: DatabaseId,
         (table, reader): (&TableDef, &SstReader),
     ) -> Result<()> {
-        let is_asked = |(column, plan): &(ColumnId, Option<CodePlan>)| CodePlan::of(table, *column) == *plan;
+        let is_asked = |(column, plan): &Key| CodePlan::of(table, *column) == *plan;
         self.0.lock().retain(|key, _| is_asked(key));
         for source in sources(database, table, reader) {
             if open(storage, source).is_err() {
@@ -122,11 +125,7 @@ fn sources(database: DatabaseId, table: &TableDef, reader: &SstReader) -> Vec<Co
 }
 
 /// What codes of a column are made of; `None` for a column or a file without.
-fn source(
-    database: DatabaseId,
-    reader: &SstReader,
-    (column, plan): (ColumnId, Option<CodePlan>),
-) -> Option<CodeSource> {
+fn source(database: DatabaseId, reader: &SstReader, (column, plan): Key) -> Option<CodeSource> {
     let (info, plan) = (reader.info(), plan?);
     let at = reader.column_index(column).filter(|_| info.rows >= CODED_ROWS_MIN)?;
     let dims = is_coded(reader.schema().field(at).data_type())?;

@@ -31,6 +31,9 @@ fn searches_are_exact_with_an_index_of_each_kind_under_churn() {
     }
 }
 
+/// What is done to the rows between searches.
+type Step<'a> = &'a dyn Fn(&mut SmallRng);
+
 #[test]
 fn a_walk_finds_its_share_under_every_condition_and_churn() {
     let mut rng = SmallRng::seed_from_u64(61);
@@ -54,7 +57,7 @@ fn a_walk_finds_its_share_under_every_condition_and_churn() {
     assert_eq!(count(&plan("cosine", ", ef_search => 77"), "rows_walked"), 77);
     assert_eq!(count(&plan("cosine", ", nprobe => 5"), "lists_read"), 5);
     assert!(count(&plan("cosine", ", rescore => 12"), "rows_compared") <= 12);
-    let churn: [&dyn Fn(&mut SmallRng); 3] = [
+    let churn: [Step<'_>; 3] = [
         &|_| {},
         &|rng| {
             db.sql_blocking("DELETE FROM t WHERE id % 7 = 3").unwrap();

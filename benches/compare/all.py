@@ -16,6 +16,7 @@ COMPARISONS = (
     "knn",
     "search",
     "nearest",
+    "groups",
     "text",
     "sparse",
     "multivector",

@@ -1,7 +1,7 @@
 //! A column described for numpy: a dtype, the bytes, and the shape. numpy itself is never touched here.
 //!
 //! Fixed-width values are handed over as the Arrow buffer itself, read-only and without a copy. Booleans
-//! and days are widened; everything numpy has no dtype for becomes a list of Python objects.
+//! and days are widened; lists of vectors come with where each begins; everything numpy has no dtype for becomes a list of Python objects.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::Buffer;
@@ -23,6 +23,8 @@ pub(crate) struct NumpyColumn {
     width: Option<i32>,
     /// A buffer, or the list of objects.
     data: Py<PyAny>,
+    /// Where the vectors of each row begin, and at last where they end, as 32-bit integers: of a column of lists of vectors.
+    offsets: Option<Py<PyAny>>,
     /// One byte per row, 1 where the value is null; absent when no value is.
     mask: Option<Py<PyAny>>,
 }
@@ -31,19 +33,45 @@ pub(crate) struct NumpyColumn {
 pub(crate) fn numpy_column(py: Python<'_>, field: &Field, array: &ArrayRef) -> PyResult<NumpyColumn> {
     let name = field.name().clone();
     let mask = (array.logical_null_count() > 0).then(|| mask(py, array)).transpose()?;
+    if let Some(matrices) = matrices(py, array)? {
+        return Ok(NumpyColumn { name, mask, ..matrices });
+    }
     if let DataType::FixedSizeList(_, width) = array.data_type() {
         let list = array.as_fixed_size_list();
         let values = list.values().slice(list.value_offset(0) as usize, list.len() * *width as usize);
         if let Some((dtype, data)) = fixed_width(&values).filter(|_| is_dense(array, &values)) {
-            return Ok(NumpyColumn { name, dtype, width: Some(*width), data: buffer(py, data)?, mask });
+            return Ok(NumpyColumn {
+                name,
+                dtype,
+                width: Some(*width),
+                data: buffer(py, data)?,
+                offsets: None,
+                mask,
+            });
         }
     } else if let Some((dtype, data)) = fixed_width(array) {
-        return Ok(NumpyColumn { name, dtype, width: None, data: buffer(py, data)?, mask });
+        return Ok(NumpyColumn { name, dtype, width: None, data: buffer(py, data)?, offsets: None, mask });
     } else if let Some((dtype, data)) = widened(array).transpose()? {
-        return Ok(NumpyColumn { name, dtype, width: None, data: buffer(py, data)?, mask });
+        return Ok(NumpyColumn { name, dtype, width: None, data: buffer(py, data)?, offsets: None, mask });
     }
     let data = objects(py, field, array)?.into_any().unbind();
-    Ok(NumpyColumn { name, dtype: "O".into(), width: None, data, mask: None })
+    Ok(NumpyColumn { name, dtype: "O".into(), width: None, data, offsets: None, mask: None })
+}
+
+/// Describes lists of vectors none of which is null; `None` for anything else.
+fn matrices(py: Python<'_>, array: &ArrayRef) -> PyResult<Option<NumpyColumn>> {
+    let Some(lists) = array.as_list_opt::<i32>() else { return Ok(None) };
+    let DataType::FixedSizeList(_, width) = *lists.values().data_type() else { return Ok(None) };
+    let vectors = lists.values().as_fixed_size_list();
+    let first = if vectors.is_empty() { 0 } else { vectors.value_offset(0) as usize };
+    let elements = vectors.values().slice(first, vectors.len() * width as usize);
+    if vectors.null_count() > 0 || elements.null_count() > 0 {
+        return Ok(None);
+    }
+    let Some((dtype, data)) = fixed_width(&elements) else { return Ok(None) };
+    let offsets = Some(buffer(py, lists.offsets().inner().inner().clone())?);
+    let (data, name, mask) = (buffer(py, data)?, String::new(), None);
+    Ok(Some(NumpyColumn { name, dtype, width: Some(width), data, offsets, mask }))
 }
 
 /// True when no element of a vector is null, save those of vectors that are null as a whole.

@@ -25,7 +25,8 @@ pub(crate) fn search(
             let name: String = name.extract()?;
             let plain = value.is_instance_of::<PyString>()
                 || value.is_instance_of::<PyInt>()
-                || value.is_instance_of::<PyFloat>();
+                || value.is_instance_of::<PyFloat>()
+                || value.get_item(0).is_ok_and(|first| first.is_instance_of::<PyString>());
             let value = if plain { scalar(&name, &value)? } else { scalar(&name, &vector_object(&value)?)? };
             search = search.argument(&name, value);
         }

@@ -250,3 +250,80 @@ def test_rows_within_a_distance_are_those_that_numpy_finds(tmp_path: Path, flush
         assert len(t.search(query, k=None).fetchall()) == 3000
         with pytest.raises(trilith.TrilithError, match="within must be a distance"):
             t.search(query, within=float("nan"))
+
+
+def test_the_nearest_of_each_group_are_found(tmp_path: Path) -> None:
+    chance = np.random.default_rng(4)
+    vectors = chance.standard_normal((3000, 64)).astype(np.float32)
+    kinds = [None if row % 20 == 3 else f"k{row % 20}" for row in range(3000)]
+    distances = np.linalg.norm(vectors.astype(np.float64) - vectors[5], axis=1)
+    with trilith.connect(tmp_path / "db") as db:
+        t = db.create_table("t", {"id": np.arange(3000), "kind": kinds, "v": vectors}, primary_key="id")
+        db.flush()
+        wanted = []
+        for kind in [*sorted({kind for kind in kinds if kind}), None]:
+            ranked = sorted((row for row in range(3000) if kinds[row] == kind), key=lambda row: distances[row])
+            wanted += [(kind, row) for row in ranked[:3]]
+        for per in ("kind", ["kind"]):
+            near = t.search(vectors[5], k=3, metric="l2", per=per, columns=["kind", "id"])
+            assert near.fetchall() == wanted
+        near = t.search(vectors[5], k=3, metric="l2", per="kind", where="id IN (SELECT 7)", columns=["id"])
+        assert near.fetchall() in ([(7,)], [])
+        by_window = db.sql(
+            """SELECT kind, id FROM (SELECT *, row_number() OVER (PARTITION BY kind ORDER BY v <-> $q) AS r FROM t)
+            WHERE r <= 3 ORDER BY kind, r""",
+            {"q": vectors[5]},
+        )
+        assert by_window.fetchall() == wanted
+        with pytest.raises(trilith.TrilithError, match="colour"):
+            t.search(vectors[5], per="colour")
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_clusters_are_those_that_the_rows_were_drawn_from(tmp_path: Path, metric: str) -> None:
+    chance = np.random.default_rng(5)
+    centres = 10 * chance.standard_normal((12, 32))
+    labels = chance.integers(0, 12, 2000)
+    vectors = (centres[labels] + 0.3 * chance.standard_normal((2000, 32))).astype(np.float32)
+    with trilith.connect(tmp_path / "db") as db:
+        t = db.create_table("t", {"id": np.arange(2000), "v": vectors}, primary_key="id")
+        found = t.kmeans(k=12, seed=3, metric=metric).numpy()
+        clusters = found["_cluster"][np.argsort(found["id"])]
+        assert len({(label, cluster) for label, cluster in zip(labels, clusters, strict=True)}) == 12
+        rows = t.kmeans_centroids(k=12, seed=3, metric=metric).numpy()
+        assert rows["rows"].sum() == 2000
+        assert rows["centroid"].shape == (12, 32)
+        if metric == "l2":
+            scipy = pytest.importorskip("scipy.cluster.vq")
+            means, _ = scipy.kmeans2(vectors.astype(np.float64), centres, minit="matrix")
+            ours = np.asarray(rows["centroid"])[clusters[[int(np.argmax(labels == label)) for label in range(12)]]]
+            assert np.allclose(ours, means, atol=0.2)
+            assert found["_distance"].max() < 4
+        with pytest.raises(trilith.TrilithError, match="only 2000 rows have a vector"):
+            t.kmeans(k=2001).fetchall()
+
+
+def test_lists_of_vectors_are_matrices_for_numpy(tmp_path: Path) -> None:
+    rows = [
+        np.arange(6, dtype=np.float32).reshape(2, 3),
+        None,
+        np.empty((0, 3), np.float32),
+        np.ones((1, 3), np.float32),
+    ]
+    with trilith.connect(tmp_path / "db") as db:
+        t = db.create_table("t", {"id": "BIGINT", "tokens": "VECTOR(3)[]"}, primary_key="id")
+        t.upsert([{"id": at, "tokens": row} for at, row in enumerate(rows)])
+        for found in (
+            db.sql("SELECT tokens FROM t ORDER BY id").numpy()["tokens"],
+            db.sql("SELECT tokens FROM t WHERE id > 0 ORDER BY id").numpy()["tokens"],
+        ):
+            assert found.dtype == object
+            for got, wanted in zip(found, rows[-len(found) :], strict=True):
+                assert (got is None) == (wanted is None)
+                if wanted is not None:
+                    assert got.shape == wanted.shape
+                    assert got.dtype == np.float32
+                    assert np.array_equal(got, wanted)
+                    assert got.base is not None
+        nested = db.sql("SELECT [[1, 2], [3]] AS lists").numpy()["lists"]
+        assert nested[0] == [[1, 2], [3]]

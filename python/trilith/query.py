@@ -76,7 +76,8 @@ class Query:
         """Return one numpy array per column.
 
         Numbers and timestamps keep their width: shape ``(rows,)``, read-only, and over the memory of the
-        result when that came in one batch. Vectors are ``(rows, d)``. A column with nulls is a
+        result when that came in one batch. Vectors are ``(rows, d)``; lists of vectors, ``VECTOR(d)[]``, are an
+        array of objects, each a view ``(n, d)`` of all of them, or None. Any other column with nulls is a
         ``numpy.ma.MaskedArray``. Text, decimals and nested values are arrays of Python objects.
         """
         return _numpy.arrays(self._collect(progress))

@@ -1,5 +1,6 @@
 //! `ORDER BY distance(column, constant) LIMIT k` over a table becomes a `KnnExec`, and what is left of `WHERE distance(column,
-//! constant) < r` a `RangeExec`; which sorts and filters those are stands in `search::recognise`.
+//! constant) < r` a `RangeExec`; which sorts and filters those are stands in `search::recognise`. `row_number() OVER (PARTITION BY column ORDER BY
+//! distance) <= k` becomes a `PerGroupExec`, by `search::per`.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
-use crate::query::search::{recognise, recognise_range};
+use crate::query::search::{recognise, recognise_per_group, recognise_range};
 
 /// The rule.
 #[derive(Debug)]
@@ -22,7 +23,10 @@ impl PhysicalOptimizerRule for VectorTopK {
         let rewrite = |node: Arc<dyn ExecutionPlan>| {
             let search = match node.downcast_ref::<SortExec>() {
                 Some(sort) => recognise(sort)?,
-                None if node.is::<FilterExec>() => recognise_range(&node)?,
+                None if node.is::<FilterExec>() => match recognise_per_group(&node)? {
+                    Some(search) => Some(search),
+                    None => recognise_range(&node)?,
+                },
                 None => None,
             };
             Ok(search.map_or_else(|| Transformed::no(node), Transformed::yes))

@@ -1,8 +1,11 @@
-//! What `vector_search(table, column, query, k, metric, recall, diversity, within)` is called with.
+//! What `vector_search(table, column, query, k, metric, recall, diversity, within, per)` is called with.
 
+use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::catalog::TableProvider;
+use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::scalar::ScalarValue;
+use trilith_engine::Error as EngineError;
 use trilith_udfs::kernels::Metric;
 use trilith_udfs::vector::Effort;
 
@@ -10,6 +13,8 @@ use super::call::{Call, Default, K_DEFAULT, Signature, optional, required};
 use super::columns::VECTORS;
 use super::function::DISTANCE;
 use super::tables::check_free;
+use crate::error::external;
+use crate::query::types::sql_name;
 
 /// The function.
 pub(super) static VECTOR_SEARCH: Signature = Signature {
@@ -23,6 +28,7 @@ pub(super) static VECTOR_SEARCH: Signature = Signature {
         optional("recall", Default::Nothing),
         optional("diversity", Default::Real(0.0)),
         optional("within", Default::Nothing),
+        optional("per", Default::Nothing),
         optional("nprobe", Default::Nothing),
         optional("ef_search", Default::Nothing),
         optional("epsilon", Default::Nothing),
@@ -49,6 +55,8 @@ pub(super) struct Arguments {
     pub diversity: f64,
     /// The greatest distance that is found.
     pub within: Option<f64>,
+    /// Columns of each of whose values `k` rows are found; of all rows together when there are none.
+    pub per: Vec<String>,
 }
 
 impl Arguments {
@@ -72,12 +80,28 @@ impl Arguments {
             effort,
             diversity: call.share("diversity")?,
             within,
+            per: groups(call, (table, provider))?,
         })
     }
 
     /// The same for another number of rows.
     pub(super) fn with_k(&self, k: usize) -> Self {
         let (table, column, query) = (self.table.clone(), self.column.clone(), self.query.clone());
-        Self { table, column, query, k, ..*self }
+        Self { table, column, query, k, per: self.per.clone(), ..*self }
     }
+}
+
+/// The columns that `per` names.
+fn groups(call: &Call, (table, provider): (&str, &dyn TableProvider)) -> Result<Vec<String>> {
+    let (names, schema) = (call.names("per")?, provider.schema());
+    for name in &names {
+        let missing =
+            || external(EngineError::NotFound { entity: "column", name: format!("{table}.{name}") });
+        let (_, field) = schema.column_with_name(name).ok_or_else(missing)?;
+        if !RowConverter::supports_fields(&[SortField::new(field.data_type().clone())]) {
+            let (function, found) = (call.signature.name, sql_name(field));
+            return plan_err!("{function}: rows cannot be grouped by column {name:?}, which holds {found}");
+        }
+    }
+    Ok(names)
 }

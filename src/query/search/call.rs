@@ -182,6 +182,16 @@ impl Call {
         }
     }
 
+    /// A whole number that is not below 0.
+    pub(super) fn whole(&self, name: &str) -> Result<u64> {
+        let value = self.value(name)?;
+        let whole = value.data_type().is_integer().then(|| value.cast_to(&DataType::UInt64));
+        match whole {
+            Some(Ok(ScalarValue::UInt64(Some(number)))) => Ok(number),
+            _ => plan_err!("{}: {name} must be a whole number not below 0, not {value}", self.signature.name),
+        }
+    }
+
     /// As [`Call::count`], where NULL, or what no table has, stands for all: the greatest number.
     pub(super) fn count_or_all(&self, name: &str) -> Result<usize> {
         let count = if self.value(name)?.is_null() { usize::MAX } else { self.count(name)? };
@@ -196,6 +206,24 @@ impl Call {
             Ok(ScalarValue::Float64(Some(distance))) if distance.is_finite() => Ok(Some(distance)),
             _ => plan_err!("{}: {name} must be a distance such as 0.5, not {value}", self.signature.name),
         }
+    }
+
+    /// Names, given as one text or as a list; none when it is NULL.
+    pub(super) fn names(&self, name: &str) -> Result<Vec<String>> {
+        let value = self.value(name)?;
+        let list = match value {
+            ScalarValue::List(list) => ScalarValue::convert_array_to_scalar_vec(list.as_ref())?,
+            _ if value.is_null() => vec![],
+            _ => vec![Some(vec![value.clone()])],
+        };
+        let text = |value: ScalarValue| value.try_as_str().flatten().map(str::to_owned);
+        let names: Option<Vec<String>> = list.into_iter().flatten().flatten().map(text).collect();
+        names.ok_or_else(|| {
+            plan_datafusion_err!(
+                "{}: {name} must be the name of a column, or a list of names, not {value}",
+                self.signature.name
+            )
+        })
     }
 
     /// A number that is not below 0.

@@ -112,8 +112,22 @@ impl Coded {
         Ok(Some(bitmap(0..rows.len(), &near)))
     }
 
+    /// Lower bounds of the keys of a unit's rows, not above which a row may be as near as [`Coded::known`] says; `None` when it has
+    /// no codes.
+    pub(super) fn lower_bounds(
+        &self,
+        scan: &ScanPlan,
+        (unit, vector): (Unit, usize),
+    ) -> Result<Option<Vec<f32>>> {
+        let coded = scan.codes(unit, vector)?.filter(|coded| self.query.fits(&coded.codes));
+        let Some(CodedRows { codes, rows }) = coded else { return Ok(None) };
+        self.codes_compared.add(rows.len());
+        let query = self.query.beside(&codes);
+        Ok(Some(query.bounds(rows.clone(), &query.compare(rows), Side::Lower)))
+    }
+
     /// The key that no row of the nearest is beyond, once there are as many.
-    fn known(&self, threshold: f64) -> Option<f32> {
+    pub(super) fn known(&self, threshold: f64) -> Option<f32> {
         let known = threshold.min(f64::from_bits(self.bound.load(Ordering::Relaxed)));
         (known < f64::INFINITY).then(|| self.query.key(known))
     }

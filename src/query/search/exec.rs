@@ -100,7 +100,7 @@ impl KnnExec {
     }
 
     /// Rows found and what they were found in.
-    async fn find(&self) -> Result<Finding> {
+    async fn find(&self) -> Result<Finding<(u64, Option<f64>)>> {
         let work = match self.search.effort_of(&self.query) {
             Some(_) => Work::by_file(&self.search.rows),
             None => Work::new(&self.search.rows),
@@ -108,7 +108,7 @@ impl KnnExec {
         let work = Arc::new(work);
         let nearest = nearest_rows(&self.search, &work, &self.query, self.k, &self.metrics).await?;
         let found = nearest.into_rows(self.search.placement);
-        Ok(Finding { work, found, given: 0 })
+        Ok(Finding::new(work, found))
     }
 
     /// The next rows of the result.
@@ -131,15 +131,20 @@ impl KnnExec {
 }
 
 /// What was found, and how much of it has been given.
-struct Finding {
+pub(super) struct Finding<T> {
     work: Arc<Work>,
-    found: Vec<(u64, Option<f64>)>,
+    found: Vec<T>,
     given: usize,
 }
 
-impl Finding {
+impl<T> Finding<T> {
+    /// Rows found in `work`, in their order.
+    pub(super) fn new(work: Arc<Work>, found: Vec<T>) -> Self {
+        Self { work, found, given: 0 }
+    }
+
     /// Makes a batch of the next rows; an empty one when nothing was found.
-    fn next<T>(&mut self, gather: impl FnOnce(&Work, &[(u64, Option<f64>)]) -> T) -> Option<T> {
+    pub(super) fn next<B>(&mut self, gather: impl FnOnce(&Work, &[T]) -> B) -> Option<B> {
         let left = self.found.get(self.given..).filter(|left| !left.is_empty() || self.given == 0)?;
         let batch = &left[..left.len().min(ROWS_PER_BATCH)];
         self.given += batch.len().max(1);

@@ -32,8 +32,10 @@ use super::exec::{KnnExec, Shown};
 use super::knn::{KnnSearch, Query};
 use super::many::{FoundMany, vectors};
 use super::nearest::{Nulls, Placement};
+use super::per::{Output, PerGroupExec};
 use super::range::Within;
 use super::tables::{Tables, needed_columns, pushed_down, searched_rows};
+use crate::query::parse::quoted;
 use crate::query::table::TrilithTable;
 
 /// Name of the column with the distance.
@@ -47,6 +49,13 @@ pub(super) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvide
     let name = call.text("table")?;
     let table = tables.table(&name)?;
     let arguments = Arguments::read(call, (&name, &*table))?;
+    if !arguments.per.is_empty() {
+        let table = tables.own_table(call.signature.name, &name)?;
+        return match vectors(&arguments.query).is_none() && arguments.diversity == 0.0 {
+            true => Ok(Arc::new(Found::new(table, &arguments)?)),
+            false => plan_err!("{}: per is for one vector, and without diversity", call.signature.name),
+        };
+    }
     match vectors(&arguments.query) {
         Some(_) if arguments.diversity > 0.0 => {
             plan_err!("{}: diversity is for one vector, not for a list of them", call.signature.name)
@@ -67,12 +76,13 @@ pub(super) fn found(tables: &Tables, call: &Call) -> Result<Arc<dyn TableProvide
 ///
 /// # Errors
 /// When there is no query.
-pub(super) fn order(call: &Call) -> Result<&'static str> {
+pub(super) fn order(call: &Call) -> Result<String> {
+    let groups = call.names("per")?.iter().map(|name| format!("{}, ", quoted(name))).collect::<String>();
     Ok(match vectors(call.value("query")?) {
-        Some(_) => " ORDER BY \"_query\", \"_distance\"",
+        Some(_) => " ORDER BY \"_query\", \"_distance\"".to_owned(),
         // Rows come as they were taken.
-        None if call.share("diversity")? > 0.0 => "",
-        None => " ORDER BY \"_distance\"",
+        None if call.share("diversity")? > 0.0 => String::new(),
+        None => format!(" ORDER BY {groups}\"_distance\""),
     })
 }
 
@@ -85,6 +95,7 @@ struct Found {
     metric: Metric,
     k: usize,
     within: Option<f64>,
+    per: Vec<String>,
     schema: SchemaRef,
 }
 
@@ -97,7 +108,8 @@ impl Found {
         let mut fields = schema.fields().to_vec();
         fields.push(Arc::new(Field::new(DISTANCE, DataType::Float64, nullable)));
         let Arguments { metric, k, within, .. } = *arguments;
-        Ok(Self { table, column, query, function, metric, k, within, schema: Arc::new(Schema::new(fields)) })
+        let (per, schema) = (arguments.per.clone(), Arc::new(Schema::new(fields)));
+        Ok(Self { table, column, query, function, metric, k, within, per, schema })
     }
 
     /// The query that this is, with conditions on the table's columns.
@@ -143,17 +155,16 @@ impl Found {
         {
             return Ok(None);
         }
-        let columns = needed_columns(&self.table.schema(), projection, filters, &[&self.column])?;
+        let searched: Vec<&str> = self.per.iter().chain([&self.column]).map(String::as_str).collect();
+        let columns = needed_columns(&self.table.schema(), projection, filters, &searched)?;
         let rows = searched_rows(state, &*self.table, &columns, filters).await?;
         let read = rows.scan.schema();
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let wanted = projection.unwrap_or(&all);
         // The distance has a name that no column of the table has.
-        let stored = |at: &usize| read.index_of(self.schema.field(*at).name()).ok();
-        let shown = Shown {
-            columns: wanted.iter().map(stored).collect(),
-            schema: Arc::new(self.schema.project(wanted)?),
-        };
+        let stored: Vec<Option<usize>> =
+            wanted.iter().map(|at| read.index_of(self.schema.field(*at).name()).ok()).collect();
+        let schema = Arc::new(self.schema.project(wanted)?);
         let placement = Placement { nulls: Nulls::Excluded, nan_first: false };
         let (vector, within) = (read.index_of(&self.column)?, self.within.map(Within::at_most));
         let search = KnnSearch { vector, rows, placement, within };
@@ -162,7 +173,14 @@ impl Found {
             metric: self.metric,
             vector: Arc::new(Literal::new(self.query.clone())),
         };
-        Ok(Some(Arc::new(KnnExec::shown(search, query, self.k, shown))))
+        if self.per.is_empty() {
+            let shown = Shown { columns: stored, schema };
+            return Ok(Some(Arc::new(KnnExec::shown(search, query, self.k, shown))));
+        }
+        let groups = self.per.iter().map(|name| read.index_of(name)).collect::<Result<_, _>>()?;
+        let outputs =
+            stored.into_iter().map(|column| column.map_or(Output::Distance, Output::Stored)).collect();
+        Ok(Some(Arc::new(PerGroupExec::new((search, query), groups, self.k, (outputs, schema)))))
     }
 }
 

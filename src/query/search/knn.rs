@@ -140,7 +140,8 @@ impl KnnSearch {
                 Some(near) => Some(self.of_unit(near, unit)),
                 None => self.narrowed(coded, (work, number, unit), nearest.threshold())?,
             };
-            compared += self.compare(query, (number, unit), selected, nearest)?;
+            let offer = |row, distance| nearest.push(row_number(number, row), distance);
+            compared += self.compare(query, unit, selected, offer)?;
             coded.inspect(|coded| coded.saw(nearest.threshold()));
         }
         Ok(compared)
@@ -169,13 +170,13 @@ impl KnnSearch {
         }
     }
 
-    /// Offers these rows of a unit, all when `None`; returns how many.
-    fn compare(
+    /// Offers these rows of a unit, all when `None`, that are near enough; returns how many were compared.
+    pub(super) fn compare(
         &self,
         query: Option<&VectorQuery>,
-        (number, unit): (usize, Unit),
+        unit: Unit,
         selected: Option<BooleanBuffer>,
-        nearest: &mut Nearest,
+        mut take: impl FnMut(usize, Option<f64>),
     ) -> Result<usize> {
         if is_empty(selected.as_ref()) {
             return Ok(0);
@@ -183,7 +184,7 @@ impl KnnSearch {
         let (batch, _) = self.rows.scan.read_unmasked(unit, &[self.vector])?;
         let mut offer = |row, distance| {
             if self.within.as_ref().is_none_or(|within| within.holds(distance)) {
-                nearest.push(row_number(number, row), distance);
+                take(row, distance);
             }
         };
         match (query, &selected) {

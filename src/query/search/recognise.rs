@@ -29,22 +29,8 @@ use crate::query::scan::{ScanExec, ScanPlan};
 /// The search that a sort is; `None` when it is none.
 pub(crate) fn recognise(sort: &SortExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let (Some(k), [key]) = (sort.fetch().filter(|k| *k > 0), sort.expr().as_ref()) else { return Ok(None) };
-    let Some(source) = Source::below(sort.input(), key)? else { return Ok(None) };
-    let Some((vector, query)) = source.distance() else { return Ok(None) };
-    // What a volatile condition saw must not be computed again by a projection.
-    if source.filters.iter().any(is_volatile) {
-        return Ok(None);
-    }
-    let (filters, has_vector) = split_filters(&source.filters, vector);
-    let nulls = match (has_vector, key.options.nulls_first) {
-        (true, _) => Nulls::Excluded,
-        (false, true) => Nulls::First,
-        (false, false) => Nulls::Last,
-    };
-    let placement = Placement { nulls, nan_first: key.options.descending };
-    let mut rows = SearchedRows::under(Arc::clone(&source.scan), &filters);
-    let within = rows.take_range(vector, &query);
-    let search = KnnSearch { rows, vector, placement, within };
+    let Some(source) = Source::below(sort.input(), key, &[])? else { return Ok(None) };
+    let Some((search, query)) = source.search() else { return Ok(None) };
     let node = KnnExec::sorted(search, query, k, source.key.clone());
     source.projected(Arc::new(node)).map(Some)
 }
@@ -52,7 +38,7 @@ pub(crate) fn recognise(sort: &SortExec) -> Result<Option<Arc<dyn ExecutionPlan>
 /// The rows by distance that a filter gives; `None` when it has no condition on a distance.
 pub(crate) fn recognise_range(filter: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let nothing = PhysicalSortExpr::new_default(Arc::new(Literal::new(ScalarValue::Null)));
-    let Some(source) = Source::below(filter, &nothing)? else { return Ok(None) };
+    let Some(source) = Source::below(filter, &nothing, &[])? else { return Ok(None) };
     if source.filters.iter().any(is_volatile) {
         return Ok(None);
     }
@@ -70,7 +56,7 @@ pub(super) fn searched(
     vector: usize,
 ) -> Result<Option<(KnnSearch, Vec<ProjectionExprs>)>> {
     let column = Column::new(plan.schema().field(vector).name(), vector);
-    let Some(source) = Source::below(plan, &PhysicalSortExpr::new_default(Arc::new(column)))? else {
+    let Some(source) = Source::below(plan, &PhysicalSortExpr::new_default(Arc::new(column)), &[])? else {
         return Ok(None);
     };
     let Some(vector) = source.key.expr.downcast_ref::<Column>().map(Column::index) else { return Ok(None) };
@@ -95,19 +81,25 @@ fn split_filters(filters: &[Arc<dyn PhysicalExpr>], vector: usize) -> (Vec<Arc<d
     (others, !implied.is_empty())
 }
 
-/// What a sort, or a join, stands on, with its key and the filters in terms of the scan's columns.
-struct Source {
-    scan: Arc<ScanPlan>,
+/// What a sort, a window or a join stands on, with its key and the filters in terms of the scan's columns.
+pub(super) struct Source {
+    pub scan: Arc<ScanPlan>,
     key: PhysicalSortExpr,
+    /// Other expressions that were asked for.
+    pub others: Vec<Arc<dyn PhysicalExpr>>,
     filters: Vec<Arc<dyn PhysicalExpr>>,
     /// From the top down.
-    projections: Vec<ProjectionExprs>,
+    pub projections: Vec<ProjectionExprs>,
 }
 
 impl Source {
     /// `None` when there is anything but projections and filters above a whole scan.
-    fn below(plan: &Arc<dyn ExecutionPlan>, key: &PhysicalSortExpr) -> Result<Option<Self>> {
-        let mut key = key.clone();
+    pub(super) fn below(
+        plan: &Arc<dyn ExecutionPlan>,
+        key: &PhysicalSortExpr,
+        others: &[Arc<dyn PhysicalExpr>],
+    ) -> Result<Option<Self>> {
+        let (mut key, mut others) = (key.clone(), others.to_vec());
         let mut filters = vec![];
         let mut projections = vec![];
         let mut node = plan;
@@ -115,7 +107,7 @@ impl Source {
             if let Some(scan) = node.downcast_ref::<ScanExec>() {
                 let scan = Arc::clone(scan.plan());
                 let whole = node.fetch().is_none() && !scan.has_row_id();
-                return Ok(whole.then_some(Self { scan, key, filters, projections }));
+                return Ok(whole.then_some(Self { scan, key, others, filters, projections }));
             }
             let (projection, filter, input) = if let Some(exec) = node.downcast_ref::<ProjectionExec>() {
                 (Some(exec.projection_expr().clone()), None, exec.input())
@@ -129,8 +121,8 @@ impl Source {
             };
             if let Some(projection) = projection {
                 key.expr = projection.unproject_expr(&key.expr)?;
-                for filter in &mut filters {
-                    *filter = projection.unproject_expr(filter)?;
+                for expr in filters.iter_mut().chain(&mut others) {
+                    *expr = projection.unproject_expr(expr)?;
                 }
                 projections.push(projection);
             }
@@ -145,6 +137,25 @@ impl Source {
         let (vector, query) = Query::of_call(call, &self.scan.schema())?;
         let near_to_far = (query.reading()? == Reading::Distance) != self.key.options.descending;
         near_to_far.then_some((vector, query))
+    }
+
+    /// The search for rows sorted by the key; `None` when that is no distance, near to far.
+    pub(super) fn search(&self) -> Option<(KnnSearch, Query)> {
+        let (vector, query) = self.distance()?;
+        // What a volatile condition saw must not be computed again by a projection.
+        if self.filters.iter().any(is_volatile) {
+            return None;
+        }
+        let (filters, has_vector) = split_filters(&self.filters, vector);
+        let nulls = match (has_vector, self.key.options.nulls_first) {
+            (true, _) => Nulls::Excluded,
+            (false, true) => Nulls::First,
+            (false, false) => Nulls::Last,
+        };
+        let placement = Placement { nulls, nan_first: self.key.options.descending };
+        let mut rows = SearchedRows::under(Arc::clone(&self.scan), &filters);
+        let within = rows.take_range(vector, &query);
+        Some((KnnSearch { rows, vector, placement, within }, query))
     }
 
     /// The plan with `node` in the place of the scan and its filters.

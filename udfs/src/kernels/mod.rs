@@ -10,6 +10,7 @@
 mod avx2;
 mod avx512;
 mod bits;
+mod clustering;
 mod codes;
 mod dispatch;
 mod distance;
@@ -32,6 +33,7 @@ mod wide;
 mod tests;
 
 pub use bits::{hamming, jaccard};
+pub use clustering::Clustering;
 pub use codes::{dot_codes, dot_codes_at};
 pub use dispatch::{InstructionSet, instruction_set};
 pub use distance::{distance, dot, l1, l2_squared, one_to_many};

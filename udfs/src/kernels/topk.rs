@@ -6,8 +6,8 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// Room reserved up front; larger `k` grow as candidates come.
-const RESERVED: usize = 1024;
+/// Room reserved up front, as many a collector of a large `k` never fills; larger `k` grow as candidates come.
+const RESERVED: usize = 16;
 
 /// A candidate and its distance. Ordered by distance, then by id.
 #[derive(Debug, Clone, Copy, PartialEq)]

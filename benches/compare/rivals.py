@@ -99,6 +99,16 @@ class Trilith(Rival):
             self.db.close()
 
 
+class TrilithGraph(Trilith):
+    """A table with a graph of near rows."""
+
+    name = "Trilith graph"
+
+    def build(self, parts: list[np.ndarray]) -> None:
+        super().build(parts)
+        self.db.table("t").create_index("v", "graph", metric="cosine")
+
+
 class Usearch(Rival):
     """usearch's HNSW with f32 vectors; the setting is ``expansion_search``."""
 
@@ -205,6 +215,6 @@ class Hnswlib(Rival):
             self.index.mark_deleted(int(row))
 
 
-ALL: tuple[type[Rival], ...] = (Trilith, Usearch, FaissHnsw, FaissIvf)
+ALL: tuple[type[Rival], ...] = (Trilith, TrilithGraph, Usearch, FaissHnsw, FaissIvf)
 if importlib.util.find_spec("hnswlib") is not None:
     ALL += (Hnswlib,)

@@ -32,8 +32,8 @@ class Indexes:
         Args:
             column: a column of vectors; it has one index at most.
             kind: ``ivf`` (codes in lists), ``rabitq`` (codes, read whole), ``graph`` or ``hnsw`` (near rows linked: the
-                fastest to search and the slowest to make, for large tables that are read more than written) or
-                ``flat`` (nothing).
+                fewest rows are read and the most time is taken to make it; compare it with ``ivf`` on tables of a
+                million rows that are read more than written) or ``flat`` (nothing).
             metric: ``cosine``, ``l2`` or ``inner_product``: the only one that the index is for.
             name: its name; ``{table}_{column}_idx`` when left out.
             recall: the share of the nearest rows that a search finds which does not say; 0.98 when left out, 1 for all.

@@ -425,3 +425,15 @@ fn bounds_hold_for_components_of_64_bits() {
         });
     }
 }
+
+/// Rows that are all alike leave most lists empty; rows without a code are in none.
+#[test]
+fn graphs_of_rows_alike_and_of_rows_without_codes_are_made() {
+    let dims = 64;
+    for (rows, each) in [(2000, 1.0), (2000, 0.0), (40, 1.0), (1, 1.0)] {
+        let codes = planned(&vec![each; rows * dims], dims, linked(IndexMetric::Cosine));
+        let query = CodedQuery::new(Metric::Cosine, &vec![1.0; dims]).unwrap();
+        let found = query.beside(&codes).walk(10).len();
+        assert_eq!(found, if each > 0.0 { rows.min(10) } else { 0 }, "{rows} of {each}");
+    }
+}

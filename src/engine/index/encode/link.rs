@@ -65,7 +65,8 @@ impl Linker<'_> {
         }
         let degree = self.plan.degree as usize;
         let mut edges = vec![NOTHING; rows.len() * degree];
-        let others: Vec<Vec<u32>> = around.iter().map(|list| self.rows(*list)).collect();
+        let others = around.iter().map(|list| self.rows(*list));
+        let others: Vec<Vec<u32>> = others.filter(|rows| !rows.is_empty()).collect();
         for ((row, near), edges) in rows.iter().zip(near).zip(edges.chunks_exact_mut(degree)) {
             let (near_edges, far_edges) = edges.split_at_mut(self.near_len());
             self.choose(*row, near.into_candidates(), near_edges);
@@ -102,7 +103,7 @@ impl Linker<'_> {
     fn draw(&self, row: u32, (own, others): (&[u32], &[Vec<u32>]), edges: &mut [u32]) {
         for (at, edge) in edges.iter_mut().enumerate() {
             let drawn = xxh3_64(&[row.to_le_bytes(), (at as u32).to_le_bytes()].concat()) as usize;
-            let list = if at % 2 == 0 { own } else { &others[drawn % others.len()] };
+            let list = if at % 2 == 0 || others.is_empty() { own } else { &others[drawn % others.len()] };
             *edge = list[drawn / LISTS_AROUND % list.len()];
         }
     }

@@ -4,8 +4,10 @@ use trilith_engine::testing::BucketBug;
 
 use crate::planted::Bug;
 use crate::report::{Budget, Report, Verdict};
+use crate::shim::Strike;
 use crate::{
-    h1_crash, h2_faults, h6_flips, h10_history, h14_syscalls, h15_processes, h16_objects, h19_repair, sealed,
+    h1_crash, h2_faults, h4_power, h5_replay, h6_flips, h10_history, h14_syscalls, h15_processes,
+    h16_objects, h19_repair, sealed,
 };
 
 type Hunt = fn(&Budget, Option<Bug>) -> Report;
@@ -19,6 +21,29 @@ const HUNTS: [(&str, Hunt, Bug); 7] = [
     ("h2", h2_faults::faults, Bug::HideFailedWrite),
     ("h10", h10_history::histories, Bug::SkipFileSync),
 ];
+
+type Cuts = fn(&Budget, Option<Strike>) -> Report;
+
+/// Syncs that say they were done, and were not: of files, and of folders.
+const LIES: [(&str, Cuts, &str); 3] = [
+    ("h4", h4_power::cuts, "fdatasync"),
+    ("h5", h5_replay::replays, "fdatasync"),
+    ("h5", h5_replay::replays, "fsync"),
+];
+
+/// Where nothing can be mounted there is nothing to hunt in.
+fn hunt_in_file_systems(budget: &Budget, report: &mut Report) {
+    for (name, hunt, call) in LIES {
+        let lie = Strike { call, nth: 1, forever: true, errno: 0 };
+        let found = hunt(&Budget::new(budget.seed, 10.0 * budget.secs), Some(lie));
+        report.add("searched", found.injected);
+        report.count(if found.failures.is_empty() && found.skipped.is_none() {
+            Verdict::Wrong(format!("{name} does not notice {lie:?} in {} trials", found.injected))
+        } else {
+            Verdict::Survived
+        });
+    }
+}
 
 #[cfg(debug_assertions)]
 fn hunt_in_schedules(budget: &Budget, report: &mut Report) {
@@ -88,6 +113,7 @@ pub fn harness(budget: &Budget) -> Report {
         Verdict::Wrong("h19 does not notice a row that is gone and not declared".into())
     });
     hunt_in_schedules(budget, &mut report);
+    hunt_in_file_systems(budget, &mut report);
     report.count(if sealed::notices_one_salt() {
         Verdict::Survived
     } else {

@@ -5,8 +5,7 @@
 //! again on the same engine, and so does what another opening finds. Where mounting is not permitted, nothing is tried.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::CString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +19,10 @@ use trilith_engine::{
 
 use crate::h7_open::scratch;
 use crate::lanes;
+use crate::mounts::Mount;
 use crate::report::{Budget, Report, Verdict};
 
+const TMPFS: &str = "tmpfs";
 /// Times that one file system is filled.
 const FILLS: u64 = 4;
 /// How many of the longest texts fill a file system of the first size.
@@ -34,7 +35,7 @@ const ATTEMPTS: u32 = 100;
 /// Runs the harness.
 pub fn harness(budget: &Budget) -> Report {
     let folder = scratch();
-    if let Err(error) = Mount::new(folder.path(), 1 << 20) {
+    if let Err(error) = tmpfs(folder.path(), 1 << 20) {
         return Report::skipped(format!("a tmpfs cannot be mounted here: {error}"));
     }
     lanes::run(budget, |seed, report| {
@@ -42,7 +43,7 @@ pub fn harness(budget: &Budget) -> Report {
         let folder = scratch();
         let size = (256 << 10) << rng.random_range(0..6);
         let mut dice = Dice { rng, text_max: size / TEXTS };
-        let outcome = match Mount::new(folder.path(), size) {
+        let outcome = match tmpfs(folder.path(), size) {
             Ok(mount) => trial(&mount, size, &mut dice, report),
             Err(error) => Err(Verdict::Wrong(format!("mount: {error}"))),
         };
@@ -53,36 +54,13 @@ pub fn harness(budget: &Budget) -> Report {
     })
 }
 
-/// A tmpfs, unmounted when dropped.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(path: &Path, bytes: usize) -> std::io::Result<Self> {
-        mount(path, bytes, 0)?;
-        Ok(Self(path.to_owned()))
-    }
-
-    fn resize(&self, bytes: usize) -> std::io::Result<()> {
-        mount(&self.0, bytes, libc::MS_REMOUNT)
-    }
+/// A tmpfs of so many bytes.
+fn tmpfs(folder: &Path, bytes: usize) -> std::io::Result<Mount> {
+    Mount::new(Path::new(TMPFS), folder, TMPFS, &size_of_one(bytes))
 }
 
-impl Drop for Mount {
-    fn drop(&mut self) {
-        if let Ok(path) = CString::new(self.0.as_os_str().as_encoded_bytes()) {
-            // SAFETY: the path is a string that ends in a zero and lives for the call.
-            unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
-        }
-    }
-}
-
-fn mount(path: &Path, bytes: usize, flags: libc::c_ulong) -> std::io::Result<()> {
-    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
-    let (kind, data) = (c"tmpfs", CString::new(format!("size={bytes}"))?);
-    // SAFETY: every pointer is to a string that ends in a zero and lives for the call.
-    let done =
-        unsafe { libc::mount(kind.as_ptr(), path.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) };
-    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+fn size_of_one(bytes: usize) -> String {
+    format!("size={bytes}")
 }
 
 /// What was acknowledged.
@@ -107,7 +85,9 @@ fn trial(mount: &Mount, size: usize, dice: &mut Dice, report: &mut Report) -> Re
         }
         check(&engine, &truth)?;
         bytes += size;
-        mount.resize(bytes).map_err(|error| Verdict::Wrong(format!("remount: {error}")))?;
+        mount
+            .remount(TMPFS, &size_of_one(bytes))
+            .map_err(|error| Verdict::Wrong(format!("remount: {error}")))?;
         resume(&engine, &table, &mut truth, dice)?;
         check(&engine, &truth)?;
         if fill % 2 == 1 {
@@ -140,7 +120,7 @@ fn options(size: usize, dice: &mut Dice) -> Options {
 
 fn open(mount: &Mount, options: &Options) -> Result<Arc<Engine>, Verdict> {
     let storage = trilith_engine::LocalStorage::open(
-        &mount.0,
+        mount.path(),
         trilith_engine::io::LocalOptions { mmap: options.mmap, ..Default::default() },
     );
     let storage = storage.map_err(|error| Verdict::Wrong(format!("storage: {error}")))?;

@@ -183,9 +183,11 @@ fn write(engine: &Engine, writer: i64, last: i64) {
 pub fn commit(engine: &Engine, writer: i64, n: i64) -> Result<u64> {
     let rows = batch(&log().columns, &log_rows(writer, n));
     if is_bulk(writer, n) {
+        // It takes a number of its own after this one: whoever sees its rows sees all commits up to here.
+        let before = engine.snapshot()?.seq();
         let mut appender = engine.appender(&TableName::public("log"), WriteMode::Insert)?;
         appender.write(&rows)?;
-        return appender.finish().map(|_| 0);
+        return appender.finish().map(|_| before.0);
     }
     let snapshot = engine.snapshot()?;
     let def = |name: &str| snapshot.table(&TableName::public(name)).map(|view| Arc::clone(view.def()));

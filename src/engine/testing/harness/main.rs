@@ -8,6 +8,8 @@
 
 mod alphabet;
 mod arrow_rows;
+mod block_log;
+mod doomed;
 mod encrypted;
 mod generate;
 mod golden;
@@ -37,13 +39,17 @@ mod h1_crash;
 mod h2_faults;
 mod h3_child;
 mod h3_kill;
+mod h4_power;
+mod h5_replay;
 mod h6_flips;
 mod h7_cuts;
 mod h7_open;
 mod h8_model;
 mod history;
 mod lanes;
+mod logging_disk;
 mod model;
+mod mounts;
 mod mutate;
 mod op;
 mod planted;
@@ -54,6 +60,8 @@ mod shim;
 mod shrink;
 mod specimen;
 mod stale;
+mod truth;
+mod volumes;
 mod weight;
 mod worker;
 
@@ -62,10 +70,12 @@ use report::{Budget, Report};
 /// Name, entry point, floor for 60 seconds, seconds in the short run.
 type Harness = (&'static str, fn(&Budget) -> Report, u64, f64);
 
-const HARNESSES: [Harness; 15] = [
+const HARNESSES: [Harness; 17] = [
     ("h1", h1_crash::harness, 20_000, 6.0),
     ("h2", h2_faults::harness, 10_000, 6.0),
     ("h3", h3_kill::harness, 3_000, 8.0),
+    ("h4", h4_power::harness, 400, 6.0),
+    ("h5", h5_replay::harness, 1_000, 6.0),
     ("h6", h6_flips::harness, 200_000, 6.0),
     ("h7", h7_cuts::harness, 20_000, 6.0),
     ("h8", h8_model::harness, 5_000, 8.0),
@@ -77,7 +87,7 @@ const HARNESSES: [Harness; 15] = [
     ("h15", h15_processes::harness, 1_000, 6.0),
     ("h16", h16_objects::harness, 2_000, 6.0),
     ("h19", h19_repair::harness, 500, 5.0),
-    ("planted", h0_planted::harness, 19, 5.0),
+    ("planted", h0_planted::harness, 22, 5.0),
 ];
 
 /// Schedules exist where the engine was built to ask for them.

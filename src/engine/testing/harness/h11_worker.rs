@@ -12,7 +12,7 @@ use trilith_engine::{
 };
 
 use crate::arrow_rows::{arrays, batch, read_state, rows};
-use crate::h8_model::pick;
+use crate::chance::pick;
 use crate::h11_schedules::Planted;
 use crate::h11_world::{Commit, World};
 use crate::model::{Change, Column, Kind, Row, State, Value, difference};

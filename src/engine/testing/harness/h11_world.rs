@@ -14,7 +14,7 @@ use trilith_engine::{Durability, Engine, Options, SeqNo, SetClock};
 
 use crate::alphabet::create;
 use crate::arrow_rows::read_state;
-use crate::h8_model::pick;
+use crate::chance::pick;
 use crate::h11_schedules::Planted;
 use crate::h11_worker::{COLUMNS_OF, script, work};
 use crate::model::{Change, Expect, Row, State, Value, apply_batch, difference};

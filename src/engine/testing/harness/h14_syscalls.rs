@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use crate::chance::pick;
 use crate::h3_child::Progress;
 use crate::h7_open::scratch;
-use crate::h8_model::pick;
 use crate::lanes;
 use crate::report::{Budget, Report, Verdict};
 use crate::shim::{self, Strike};

@@ -12,8 +12,9 @@ use trilith_engine::testing::{CrashPolicy, Fate, SimStorage};
 use trilith_engine::{Engine, Options, check_storage};
 
 use crate::arrow_rows::read_state;
+use crate::chance::pick;
 use crate::generate::{Generator, Menu};
-use crate::h8_model::{options, pick};
+use crate::h8_model::options;
 use crate::history::{Cut, History};
 use crate::model::{Expect, State};
 use crate::op::{Op, agrees, run};

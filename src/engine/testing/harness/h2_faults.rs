@@ -12,8 +12,9 @@ use trilith_engine::testing::{CallKind, CrashPolicy, Fault, FaultError, SimStora
 use trilith_engine::{ClosedReason, Engine, Error, Options};
 
 use crate::arrow_rows::read_state;
+use crate::chance::pick;
 use crate::generate::{Generator, Menu};
-use crate::h8_model::{options, pick};
+use crate::h8_model::options;
 use crate::history::{Cut, History};
 use crate::model::{Expect, State, difference};
 use crate::op::{Op, agrees, run};

@@ -16,7 +16,8 @@ use trilith_engine::{
 };
 
 use crate::arrow_rows::{batch, read_table, spec};
-use crate::h8_model::{BLOB_BYTES, pick};
+use crate::chance::pick;
+use crate::h8_model::BLOB_BYTES;
 use crate::model::{Column, Kind, Row, Table, Value};
 
 /// The level of each writer.

@@ -22,7 +22,7 @@ use crate::volumes::{self, Device, Kind, Template};
 use crate::{lanes, mounts};
 
 /// Cuts that one file system sees.
-const CUTS: u64 = 30;
+const CUTS: u64 = 12;
 /// Attempts to copy an image that nobody writes to.
 const ATTEMPTS: u32 = 1000;
 

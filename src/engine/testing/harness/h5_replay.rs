@@ -12,10 +12,10 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::block_log::{Event, Fate, Replay};
+use crate::chance::pick;
 use crate::doomed::Doomed;
 use crate::h4_power::{Trouble, look};
 use crate::h7_open::scratch;
-use crate::h8_model::pick;
 use crate::logging_disk::LoggingDisk;
 use crate::report::{Budget, Report, Verdict};
 use crate::shim::Strike;
@@ -24,7 +24,7 @@ use crate::volumes::{self, Device, Template};
 use crate::{lanes, mounts};
 
 /// Images made of one log.
-const IMAGES: usize = 60;
+const IMAGES: usize = 30;
 /// Processes that work on the disk, one after another.
 const LIVES: u32 = 3;
 

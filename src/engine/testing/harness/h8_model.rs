@@ -12,6 +12,7 @@ use trilith_engine::testing::SimStorage;
 use trilith_engine::{Durability, Engine, Options, Snapshot};
 
 use crate::arrow_rows::read_state;
+use crate::chance::pick;
 use crate::generate::{Generator, Menu};
 use crate::model::{Change, Expect, State, apply_batch, difference};
 use crate::op::{Op, agrees, apply, run};
@@ -40,11 +41,6 @@ pub fn options(dice: &mut SmallRng) -> Options {
         blob_bytes: *pick(dice, &BLOB_BYTES),
         ..Options::default()
     }
-}
-
-/// One of `choices`.
-pub fn pick<'a, T>(dice: &mut SmallRng, choices: &'a [T]) -> &'a T {
-    &choices[dice.random_range(0..choices.len())]
 }
 
 /// A case, complete.

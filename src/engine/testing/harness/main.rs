@@ -9,6 +9,7 @@
 mod alphabet;
 mod arrow_rows;
 mod block_log;
+mod chance;
 mod doomed;
 mod encrypted;
 mod generate;
@@ -52,6 +53,7 @@ mod model;
 mod mounts;
 mod mutate;
 mod op;
+mod parsers;
 mod planted;
 mod report;
 mod sealed;
@@ -108,6 +110,7 @@ fn main() {
         ["--h7-open", seed, secs] => {
             return h7_open::main(seed.parse().unwrap_or(0), secs.parse().unwrap_or(0.0));
         }
+        ["--fuzz-starts", folder] => return h12_parsers::write_starts(folder.as_ref()).unwrap(),
         ["--golden", folder] => return golden::make(folder.as_ref()),
         [worker::ARGUMENT, rounds, mode] => return worker::main(rounds.parse().unwrap_or(0), mode == "led"),
         [h15_writers::ARGUMENT, role] => return h15_writers::main(role),

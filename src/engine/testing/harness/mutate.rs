@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-use crate::h8_model::pick;
+use crate::chance::pick;
 
 /// Numbers that lengths and offsets break at.
 const NUMBERS: [u64; 14] = [

@@ -4,8 +4,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rand::Rng;
-use rand::rngs::SmallRng;
 use trilith_engine::format::Hash128;
 use trilith_engine::io::{ENCRYPTED_MAGIC, KEYS, Salts, unlock, unlock_with_salts};
 use trilith_engine::testing::SimStorage;
@@ -13,9 +11,7 @@ use trilith_engine::{Engine, Options};
 
 use crate::alphabet::{commit, create};
 use crate::encrypted::the_key;
-use crate::h8_model::pick;
 use crate::model::State;
-use crate::mutate::mutate;
 use crate::op::{self, Op};
 use crate::specimen::{Specimen, plain_options};
 
@@ -85,12 +81,16 @@ pub fn notices_one_salt() -> bool {
     written(None).is_none() && written(Some(one)).is_some()
 }
 
-/// `KEYS` with changed bytes under a hash that agrees with them.
-pub fn keys(specimen: &Specimen, dice: &mut SmallRng) {
+/// `KEYS` without its hash.
+pub fn keys_of(specimen: &Specimen) -> Vec<u8> {
+    let mut bytes = specimen.disk.contents(KEYS).unwrap();
+    bytes.truncate(bytes.len() - size_of::<Hash128>());
+    bytes
+}
+
+/// Opens a database whose `KEYS` are these bytes, under a hash that agrees with them.
+pub fn keys(specimen: &Specimen, mut bytes: Vec<u8>) {
     let disk = specimen.disk.kill_image();
-    let mut bytes = disk.contents(KEYS).unwrap();
-    mutate(&mut bytes, dice);
-    bytes.truncate(bytes.len().saturating_sub(size_of::<Hash128>()));
     let _ = Hash128::seal(&mut bytes);
     disk.plant(KEYS, &bytes);
     let key = the_key();
@@ -99,20 +99,25 @@ pub fn keys(specimen: &Specimen, dice: &mut SmallRng) {
     let _ = opened.and_then(|storage| Engine::open(storage, options));
 }
 
-/// A sealed file with changed bytes, its header under a checksum that agrees: what can be read of it is what was sealed.
-pub fn file(specimen: &Specimen, dice: &mut SmallRng) {
+/// A sealed file.
+pub fn file_of(specimen: &Specimen, which: u8) -> &(String, Vec<u8>) {
     let sealed: Vec<_> =
         specimen.files.iter().filter(|(_, bytes)| bytes.starts_with(&ENCRYPTED_MAGIC)).collect();
-    let (path, bytes) = *pick(dice, &sealed);
+    sealed[usize::from(which >> 1) % sealed.len()]
+}
+
+/// Reads a sealed file that became `changed`, for an odd `which` with its header under a checksum that agrees: what can be
+/// read of it is what was sealed.
+pub fn file(specimen: &Specimen, which: u8, mut changed: Vec<u8>) {
+    let (path, bytes) = file_of(specimen, which);
     let key = the_key();
     let read = |disk: SimStorage| {
         let file = unlock(Arc::new(disk), Some(&key))?.open(path)?;
         file.load(0..file.len()).map(|bytes| bytes.to_vec())
     };
     let truth = read(specimen.disk.kill_image()).unwrap();
-    let (disk, mut changed) = (specimen.disk.kill_image(), bytes.clone());
-    mutate(&mut changed, dice);
-    if changed.len() >= HEADER && dice.random() {
+    let disk = specimen.disk.kill_image();
+    if changed.len() >= HEADER && which % 2 == 1 {
         let sum = crc32c(&changed[..HEADER - 4]);
         changed[HEADER - 4..HEADER].copy_from_slice(&sum.to_le_bytes());
     }

@@ -10,7 +10,7 @@ use trilith_engine::format::sealed::{Sealed, seal, unseal};
 use trilith_engine::testing::SimStorage;
 use trilith_engine::{DatabaseId, FileId};
 
-use crate::h12_parsers::number;
+use crate::parsers::number;
 use crate::specimen::Specimen;
 
 const MANIFEST: [u8; 8] = *b"TRIMANIF";

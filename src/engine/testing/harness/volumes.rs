@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 
 use rand::rngs::SmallRng;
 
+use crate::chance::pick;
 use crate::h7_open::scratch;
-use crate::h8_model::pick;
 use crate::mounts::{self, Mount};
 
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4C82;

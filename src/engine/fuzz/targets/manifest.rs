@@ -1,0 +1,5 @@
+//! `manifest` of the format's parsers.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trilith_fuzz::parse("manifest", data));

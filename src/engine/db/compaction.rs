@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::core::Core;
-use super::jobs::{CompactionInfo, Job};
+use super::jobs::{CompactionInfo, Job, Stop};
 use super::maintenance::{drop_dead, record_files};
 use super::manifest::Manifest;
 use crate::common::{Error, Figure, FileId, Result, SeqNo, TableId, record_duration, sync};
@@ -61,21 +61,30 @@ impl Core {
     /// Merges files until every strategy is content. True when it did anything.
     pub fn compact_where_due(&self) -> Result<bool> {
         let mut worked = false;
-        while let Some(due) = self.next_compaction() {
-            worked |= self.compact_due(&due)?;
+        while let Some((due, job)) = self.next_compaction() {
+            worked |= self.carry_out(&due, job)?.is_none();
         }
         Ok(worked)
     }
 
-    fn next_compaction(&self) -> Option<Due> {
+    fn next_compaction(&self) -> Option<(Due, Job<'_>)> {
         let state = Arc::clone(&self.published.load().state);
-        state.tables.values().filter(|table| self.jobs.is_free(table.def.id)).find_map(|table| {
-            let shapes = shapes(table, self.now());
-            match choose(table.def.options.compaction, &shapes, self.sizes()) {
-                Some(choice) => Some(Due::new(table, &choice, &HashSet::new())),
-                None => Self::collection(table, &shapes),
-            }
+        state.tables.values().find_map(|table| {
+            // What is due is decided with the claim: a merge that ended before it took files away.
+            let job = self.jobs.try_claim(table.def.id)?;
+            Some((self.due(table.def.id)?, job))
         })
+    }
+
+    /// What the strategy of a table wants to be merged next.
+    fn due(&self, id: TableId) -> Option<Due> {
+        let state = Arc::clone(&self.published.load().state);
+        let table = state.table_by_id(id)?;
+        let shapes = shapes(table, self.now());
+        match choose(table.def.options.compaction, &shapes, self.sizes()) {
+            Some(choice) => Some(Due::new(table, &choice, &HashSet::new())),
+            None => Self::collection(table, &shapes),
+        }
     }
 
     /// A file of the table that keeps the blob file alive of which too little is needed.
@@ -118,7 +127,7 @@ impl Core {
         })
     }
 
-    /// Merges what `choose` says, files and new level, in place of a merge that is under way; false when it says nothing.
+    /// Merges what `choose` says, files and new level, once it is the table's turn; false when it says nothing.
     fn compact_at_once(
         &self,
         id: TableId,
@@ -126,35 +135,35 @@ impl Core {
         choose: impl Fn(&TableState) -> Option<(Vec<usize>, u8)>,
     ) -> Result<bool> {
         loop {
+            let job = self.jobs.claim(id);
             let state = Arc::clone(&self.published.load().state);
             let Some(table) = state.table_by_id(id) else { return Ok(false) };
             let Some((inputs, level)) = choose(table) else { return Ok(false) };
             let choice = Choice { inputs, level, reason: Reason::Manual };
-            match self.compact_due(&Due::new(table, &choice, moved)) {
-                Ok(true) => return Ok(true),
-                Ok(false) => {
-                    self.jobs.cancel(Some(id));
-                    self.jobs.wait(id);
+            match self.carry_out(&Due::new(table, &choice, moved), job)? {
+                None => return Ok(true),
+                Some(Stop::Outdated) => {}
+                Some(Stop::CalledOff) => {
+                    self.check_writable()?;
+                    return Err(Error::Conflict { table: table.def.name.to_string() });
                 }
-                Err(Error::Conflict { .. }) if !self.is_unchanged(&table.def) => {}
-                Err(error) => return Err(error),
             }
         }
     }
 
-    /// False when another merge has the table, or this one, not asked for by anybody, was cancelled.
-    fn compact_due(&self, due: &Due) -> Result<bool> {
+    /// Merges what is due, unless something stops it.
+    fn carry_out(&self, due: &Due, job: Job<'_>) -> Result<Option<Stop>> {
         self.check_writable()?;
-        let Some(job) = self.jobs.start(due.table.def.id, due.info()) else { return Ok(false) };
+        job.begin(due.info());
         let outcome = self.merge(due, &job);
-        let cancelled = job.is_cancelled();
-        if outcome.is_err() && !cancelled {
+        let stop = job.stop().filter(|_| outcome.is_err());
+        if outcome.is_err() && stop.is_none() {
             self.figures.add(Figure::MaintenanceFailures, 1);
         }
         job.end(&outcome);
-        match outcome {
-            Err(_) if cancelled && due.reason != Reason::Manual => Ok(false),
-            outcome => outcome.map(|_| true),
+        match stop {
+            None => outcome.map(|_| None),
+            stop => Ok(stop),
         }
     }
 
@@ -200,12 +209,12 @@ impl Core {
     fn may_go_on(&self, due: &Due, job: &Job<'_>) -> Result<()> {
         self.check_writable()?;
         if !self.is_unchanged(&due.table.def) {
-            self.jobs.cancel(Some(due.table.def.id));
+            job.outdate();
         }
-        if job.is_cancelled() {
-            return Err(Error::Conflict { table: due.table.def.name.to_string() });
+        match job.stop() {
+            None => Ok(()),
+            Some(_) => Err(Error::Conflict { table: due.table.def.name.to_string() }),
         }
-        Ok(())
     }
 
     /// True while there is such a table, with the same columns and the same rows that expire.

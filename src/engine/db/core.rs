@@ -156,7 +156,7 @@ impl Core {
         self.closed.store(true, Ordering::Release);
         self.numbers.end();
         drop((writer, live));
-        self.jobs.cancel(None);
+        self.jobs.cancel();
     }
 
     fn stop(&self) {

@@ -196,9 +196,10 @@ impl Engine {
         self.core.vacuum()
     }
 
-    /// Stops the compactions under way; they leave nothing behind, and begin again where they are still due.
+    /// Stops the compactions under way; they leave nothing behind, and begin again where they are still due. A call of
+    /// [`Engine::compact`] or [`Engine::vacuum`] that is stopped fails with `Conflict`.
     pub fn cancel_compactions(&self) {
-        self.core.jobs.cancel(None);
+        self.core.jobs.cancel();
     }
 
     /// The compactions under way, and the last ones that ended since the database was opened, newest first.

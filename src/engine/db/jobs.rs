@@ -1,5 +1,9 @@
 //! The compactions under way and the last ones that ended: at most one at a time per table.
+//!
+//! Whoever was asked to compact waits for its turn, behind others who were asked; a compaction that nobody asked for is sent
+//! away by them, and begins none while they wait.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,17 +47,31 @@ pub struct CompactionInfo {
     pub error: Option<String>,
 }
 
+/// Why a compaction is not to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stop {
+    /// Somebody called [`Jobs::cancel`], or waits for the table.
+    CalledOff,
+    /// The table is not what it was.
+    Outdated,
+}
+
 #[derive(Debug)]
 struct Running {
-    info: CompactionInfo,
+    /// `None` while it is being decided what to merge.
+    info: Option<CompactionInfo>,
+    /// Somebody waits for what comes of it.
+    asked: bool,
     since: Instant,
-    cancelled: Arc<AtomicBool>,
+    called_off: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
 struct Book {
     next: u64,
     running: HashMap<TableId, Running>,
+    /// How many wait for a table.
+    awaited: HashMap<TableId, usize>,
     ended: VecDeque<CompactionInfo>,
     /// Tables whose last compaction failed: when to try again, and how long the rest after that is.
     resting: HashMap<TableId, (Instant, Duration)>,
@@ -67,41 +85,48 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    /// Claims a table for a compaction; `None` while another one has it.
-    pub fn start(&self, table: TableId, info: CompactionInfo) -> Option<Job<'_>> {
+    /// Claims a table for a compaction that was asked for: sends away one that was not, and waits for any other.
+    pub fn claim(&self, table: TableId) -> Job<'_> {
         let mut book = self.book.lock();
-        if book.running.contains_key(&table) {
-            return None;
-        }
-        book.next += 1;
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let info = CompactionInfo { id: book.next, ..info };
-        let running = Running { info, since: sync::now(), cancelled: Arc::clone(&cancelled) };
-        book.running.insert(table, running);
-        Some(Job { jobs: self, table, cancelled, outcome: Err("it was dropped".to_owned()) })
-    }
-
-    /// True for a table that no compaction has, and that is not resting after a failure.
-    pub fn is_free(&self, table: TableId) -> bool {
-        let book = self.book.lock();
-        let rests = book.resting.get(&table).is_some_and(|(until, _)| *until > sync::now());
-        !rests && !book.running.contains_key(&table)
-    }
-
-    /// Tells the compaction of a table, or all of them, to stop.
-    pub fn cancel(&self, table: Option<TableId>) {
-        for (id, running) in &self.book.lock().running {
-            if table.is_none_or(|table| table == *id) {
-                running.cancelled.store(true, Ordering::Release);
+        *book.awaited.entry(table).or_default() += 1;
+        while let Some(running) = book.running.get(&table) {
+            if !running.asked {
+                running.called_off.store(true, Ordering::Release);
             }
+            self.ended.wait(&mut book);
+        }
+        if let Some(others) = book.awaited.remove(&table).filter(|waiting| *waiting > 1) {
+            book.awaited.insert(table, others - 1);
+        }
+        self.hold(&mut book, table, true)
+    }
+
+    /// Claims a table for a compaction that nobody asked for. `None` while another one has the table or is waited for, and
+    /// while it is resting after a failure.
+    pub fn try_claim(&self, table: TableId) -> Option<Job<'_>> {
+        let mut book = self.book.lock();
+        let rests = book.resting.get(&table).is_some_and(|(until, _)| *until > sync::now());
+        let is_taken = book.running.contains_key(&table) || book.awaited.contains_key(&table);
+        (!rests && !is_taken).then(|| self.hold(&mut book, table, false))
+    }
+
+    fn hold(&self, book: &mut Book, table: TableId, asked: bool) -> Job<'_> {
+        let called_off = Arc::new(AtomicBool::new(false));
+        let running = Running { info: None, asked, since: sync::now(), called_off: Arc::clone(&called_off) };
+        book.running.insert(table, running);
+        Job {
+            jobs: self,
+            table,
+            called_off,
+            outdated: Cell::new(false),
+            outcome: Err("it was dropped".to_owned()),
         }
     }
 
-    /// Waits until no compaction has the table.
-    pub fn wait(&self, table: TableId) {
-        let mut book = self.book.lock();
-        while book.running.contains_key(&table) {
-            self.ended.wait(&mut book);
+    /// Tells all compactions to stop.
+    pub fn cancel(&self) {
+        for running in self.book.lock().running.values() {
+            running.called_off.store(true, Ordering::Release);
         }
     }
 
@@ -116,10 +141,10 @@ impl Jobs {
     /// Those under way, then those that ended, the last first.
     pub fn list(&self) -> Vec<CompactionInfo> {
         let book = self.book.lock();
-        let running = book
-            .running
-            .values()
-            .map(|running| CompactionInfo { duration: sync::now() - running.since, ..running.info.clone() });
+        let running = book.running.values().filter_map(|running| {
+            let info = running.info.clone()?;
+            Some(CompactionInfo { duration: sync::now() - running.since, ..info })
+        });
         let mut all: Vec<CompactionInfo> = running.collect();
         all.sort_by_key(|info| std::cmp::Reverse(info.id));
         all.extend(book.ended.iter().rev().cloned());
@@ -132,21 +157,39 @@ impl Jobs {
 pub(super) struct Job<'a> {
     jobs: &'a Jobs,
     table: TableId,
-    cancelled: Arc<AtomicBool>,
+    called_off: Arc<AtomicBool>,
+    outdated: Cell<bool>,
     outcome: std::result::Result<u64, String>,
 }
 
 impl Job<'_> {
-    /// Notes bytes written.
-    pub fn wrote(&self, bytes: u64) {
-        if let Some(running) = self.jobs.book.lock().running.get_mut(&self.table) {
-            running.info.bytes_out += bytes;
+    /// Tells what is merged. A claim for which nothing was to do leaves no trace.
+    pub fn begin(&self, info: CompactionInfo) {
+        let mut book = self.jobs.book.lock();
+        book.next += 1;
+        let info = CompactionInfo { id: book.next, ..info };
+        if let Some(running) = book.running.get_mut(&self.table) {
+            (running.info, running.since) = (Some(info), sync::now());
         }
     }
 
-    /// True once somebody called [`Jobs::cancel`].
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+    /// Notes bytes written.
+    pub fn wrote(&self, bytes: u64) {
+        let mut book = self.jobs.book.lock();
+        if let Some(info) = book.running.get_mut(&self.table).and_then(|running| running.info.as_mut()) {
+            info.bytes_out += bytes;
+        }
+    }
+
+    /// Notes that the table is not what it was.
+    pub fn outdate(&self) {
+        self.outdated.set(true);
+    }
+
+    /// Why it is not to go on.
+    pub fn stop(&self) -> Option<Stop> {
+        let called_off = self.called_off.load(Ordering::Acquire).then_some(Stop::CalledOff);
+        self.outdated.get().then_some(Stop::Outdated).or(called_off)
     }
 
     /// Notes how it ended: with that many new files, or an error.
@@ -158,14 +201,16 @@ impl Job<'_> {
 impl Drop for Job<'_> {
     fn drop(&mut self) {
         let mut book = self.jobs.book.lock();
-        let Some(Running { mut info, since, .. }) = book.running.remove(&self.table) else { return };
+        let running = book.running.remove(&self.table);
+        self.jobs.ended.notify_all();
+        let Some(Running { info: Some(mut info), since, .. }) = running else { return };
         info.duration = sync::now() - since;
         match &self.outcome {
             Ok(files) => {
                 (info.state, info.files_out) = ("done", *files);
                 book.resting.remove(&self.table);
             }
-            Err(_) if self.is_cancelled() => info.state = "cancelled",
+            Err(_) if self.stop().is_some() => info.state = "cancelled",
             Err(error) => {
                 (info.state, info.error) = ("failed", Some(error.clone()));
                 let rest = book.resting.get(&self.table).map_or(REST.0, |(_, rest)| *rest);
@@ -176,6 +221,5 @@ impl Drop for Job<'_> {
         if book.ended.len() > REMEMBERED {
             book.ended.pop_front();
         }
-        self.jobs.ended.notify_all();
     }
 }

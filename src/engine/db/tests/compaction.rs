@@ -82,6 +82,61 @@ fn dead_job_stays_dead() {
 }
 
 #[test]
+fn those_who_ask_for_a_merge_take_turns() {
+    let paced = Options { compaction_bytes_per_second: 100_000, ..small() };
+    let engine = Engine::open(Arc::new(SimStorage::new()), paced).unwrap();
+    let first = during_a_merge(&engine, || {
+        fill(&engine, "t", 100);
+        std::thread::scope(|scope| {
+            let calls = [
+                scope.spawn(|| engine.compact()),
+                scope.spawn(|| engine.vacuum().map(drop)),
+                scope.spawn(|| engine.compact()),
+            ];
+            calls.into_iter().for_each(|call| call.join().unwrap().unwrap());
+        });
+    });
+    first.unwrap();
+    let ended = engine.compactions();
+    assert!(ended.iter().all(|job| job.reason != "manual" || job.state == "done"), "{ended:?}");
+    let files = engine.files();
+    let left = || files.iter().filter(|file| file.kind == "sst");
+    assert_eq!(left().map(|file| file.rows).sum::<u64>(), 500);
+    assert_eq!(left().map(|file| file.dead_rows).sum::<u64>(), 0);
+}
+
+#[test]
+fn a_merge_that_nobody_asked_for_gives_way() {
+    let engine = Arc::new(Engine::open(Arc::new(SimStorage::new()), slow()).unwrap());
+    for round in 0..8 {
+        fill(&engine, "t", round);
+    }
+    let maintaining = std::thread::spawn({
+        let engine = Arc::clone(&engine);
+        move || engine.maintain()
+    });
+    while engine.compactions().iter().all(|job| job.state != "running" || job.bytes_out == 0) {
+        std::thread::yield_now();
+    }
+    // It is still to be merged when the other one has gone, and is cancelled in its turn.
+    let asked = std::thread::spawn({
+        let engine = Arc::clone(&engine);
+        move || engine.compact()
+    });
+    let manual = || engine.compactions().into_iter().find(|job| job.reason == "manual");
+    while manual().is_none_or(|job| job.bytes_out == 0) {
+        std::thread::yield_now();
+    }
+    let ended = engine.compactions();
+    assert!(ended.iter().any(|job| job.reason != "manual" && job.state == "cancelled"), "{ended:?}");
+    assert!(!asked.is_finished());
+    engine.cancel_compactions();
+    assert!(matches!(asked.join().unwrap(), Err(Error::Conflict { .. })));
+    engine.close().unwrap();
+    let _ = maintaining.join().unwrap();
+}
+
+#[test]
 fn gc_spares_unpublished() {
     let storage = SimStorage::new();
     let engine = Engine::open(

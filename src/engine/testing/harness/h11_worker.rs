@@ -97,15 +97,10 @@ pub fn work(world: &World, engine: &Arc<Engine>, number: i64, script: Vec<Step>)
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Closed => return,
             Err(error) if matches!(step, Step::Insert(_)) && error.kind() == ErrorKind::AlreadyExists => {}
-            // A merge that was asked for gives way to the next one that is.
-            Err(error) if may_conflict(step) && error.kind() == ErrorKind::Conflict => {}
+            Err(error) if matches!(step, Step::Transaction(..)) && error.kind() == ErrorKind::Conflict => {}
             Err(error) => return world.problem(format!("{step:?}: {error}")),
         }
     }
-}
-
-fn may_conflict(step: Step) -> bool {
-    matches!(step, Step::Transaction(..) | Step::Compact | Step::Vacuum)
 }
 
 impl Worker<'_> {

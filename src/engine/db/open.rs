@@ -63,7 +63,7 @@ fn open_writer(storage: Arc<dyn Storage>, options: Options) -> Result<Core> {
     let log = storage.is_durable().then_some(next);
     let recovered = recover(&storage, stored.database, &stored.manifest, log, &|| held(&*lock))?;
     let (history, retired) = History::open(&storage, &stored, &recovered.state);
-    remove_orphans(&*storage, stored.database, &stored.manifest, &|_| false)?;
+    remove_orphans(&*storage, stored.database, &stored.manifest, &|file| file > next.0)?;
     let core = assemble(storage, options, stored, recovered, (next.0.next(), next.1), Some(lock));
     let core = Core { first_manifest: own.unwrap_or_default(), ..core };
     core.maintenance.lock().history = history;
@@ -85,24 +85,26 @@ fn remove_drafts(storage: &dyn Storage) -> Result<()> {
     Ok(())
 }
 
-/// A file number above all that were ever given out, and the epoch of this opening.
+/// The number of the first file of this opening, above all that were ever given out, and its epoch. In a folder files are
+/// numbered from 2^32 times the epoch: a writer that does not know yet that its lock is gone makes and removes files too,
+/// and they shall not be those of the next one.
 fn next_numbers(storage: &dyn Storage, stored: &Stored, own: Option<u64>) -> Result<(FileId, Epoch)> {
-    let mut file = stored.manifest.next_file;
-    match own {
-        // What is listed may be another writer's, which numbers its files apart.
-        Some(own) => file = FileId(own),
-        None => {
-            for dir in layout::DATA_DIRS {
-                let used = storage.list(dir)?.iter().filter_map(|name| layout::file_number(name)).max();
-                file = file.max(used.map_or(file, FileId::next));
-            }
-        }
-    }
     let mut epoch = stored.manifest.epoch;
     if let Some(newest) = log_files(storage, &stored.manifest)?.last() {
         epoch = epoch.max(read_header(storage, *newest, stored.database)?.epoch);
     }
-    Ok((file, epoch.next()))
+    // What is listed on an object store may be another writer's.
+    if let Some(own) = own {
+        return Ok((FileId(own), epoch.next()));
+    }
+    let mut used = stored.manifest.next_file;
+    for dir in layout::DATA_DIRS {
+        let greatest = storage.list(dir)?.iter().filter_map(|name| layout::file_number(name)).max();
+        used = used.max(greatest.unwrap_or_default());
+    }
+    // Numbers that came with a backup may lie above those of this epoch.
+    let epoch = epoch.next().max(Epoch((used.0 >> 32) + 1));
+    Ok((FileId(epoch.0 << 32), epoch))
 }
 
 /// Only a folder that is ours, or empty, gets a lock file written into it.

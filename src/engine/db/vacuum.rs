@@ -138,7 +138,9 @@ impl Core {
         self.check_writable()?;
         self.check_lock()?;
         let is_held = |file| self.retired.lock().iter().filter_map(Retired::held).any(|held| held == file);
-        let in_use = |file| self.numbers.is_unnamed(file) || is_held(file);
+        // A number that was not given out yet is that of a writer who took the lock since it was looked at.
+        let next = self.numbers.peek();
+        let in_use = |file| self.numbers.is_unnamed(file) || is_held(file) || file >= next;
         remove_orphans(&*self.storage, self.database, &live.manifest, &in_use)
     }
 

@@ -15,8 +15,9 @@ use crate::io::Storage;
 use crate::lsm::{FileNumbers, KnownBlobs, Output, Published, State, TableFile, TableState, flush_memtable};
 
 /// Distance between the numbers of a database's files and of those that a backup writes itself: the database goes on
-/// giving out numbers, and the next backup into the folder must not meet one of them with another content.
-const OWN_NUMBERS: u64 = 1 << 32;
+/// giving out numbers, 2^32 with each opening, and the next backup into the folder must not meet one of them with another
+/// content.
+const OWN_NUMBERS: u64 = 1 << 56;
 
 /// What a backup will hold. Its deletion bitmaps are in the target already; its SSTables stay while it lives.
 pub(super) struct Captured<'a> {
@@ -81,8 +82,10 @@ fn of_tables<'a>(
     target: &'a Target,
     mode: CopyMode,
 ) -> Result<Captured<'a>> {
-    let taken = target.before().map_or(manifest.next_file, |before| before.next_file.max(manifest.next_file));
-    let own = FileId(taken.0.saturating_add(OWN_NUMBERS)).max(target.greatest_file()?.next());
+    let before = target.before().map_or(FileId(0), |before| before.next_file);
+    let taken = before.max(manifest.next_file);
+    let apart = FileId(manifest.next_file.0.saturating_add(OWN_NUMBERS));
+    let own = apart.max(before).max(target.greatest_file()?.next());
     let numbers = FileNumbers::new(own);
     let has_rows = tables.state.memtable_bytes() > 0;
     for table in tables.state.tables.values() {

@@ -69,6 +69,34 @@ fn a_writer_without_its_lock_cannot_flush_first() {
 }
 
 #[test]
+fn a_writer_without_its_lock_touches_no_file_of_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || {
+        let storage = crate::LocalStorage::open(dir.path(), crate::io::LocalOptions::default()).unwrap();
+        Engine::open(Arc::new(storage), small()).unwrap()
+    };
+    let zombie = open();
+    let tables = ["t", "u", "v", "w"];
+    for name in tables {
+        let mut batch = WriteBatch::new();
+        batch.insert(&keyed(&zombie, name), &rows(&[(1, "old")])).unwrap();
+        zombie.commit(batch).unwrap();
+    }
+    steal_lock(dir.path());
+    let writer = open();
+    put(&writer, 2, "new").unwrap();
+    writer.flush().unwrap();
+    // It writes a file for each table, is refused when it would name them, and removes them.
+    fenced(zombie.flush());
+    drop(zombie);
+    writer.close().unwrap();
+    let after = open();
+    for (name, expected) in tables.iter().zip([2, 1, 1, 1]) {
+        assert_eq!(contents(&after.snapshot().unwrap(), name).len(), expected, "{name}");
+    }
+}
+
+#[test]
 fn one_process_shares_one_engine_of_one_kind() {
     let dir = tempfile::tempdir().unwrap();
     let first = Engine::open_path(dir.path(), small()).unwrap();

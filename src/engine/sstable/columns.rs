@@ -14,6 +14,11 @@ use super::frame::{Fault, Frame};
 use super::key_column::KeyColumn;
 use super::reader::SstReader;
 use crate::common::{Error, Result};
+use crate::format::sum::BatchBlock;
+
+/// A batch of at most so many bytes is read whole where files are not mapped: one call to the disk, or one request, costs
+/// more than the bytes of its other columns, and a point read wants them next.
+const WHOLE_MAX: u64 = 64 << 10;
 
 /// What is decoded of one batch.
 #[derive(Debug)]
@@ -98,7 +103,10 @@ impl SstReader {
         let kept = |column: usize| self.cache.as_ref()?.get::<ArrayRef>(place(column));
         let mut found: BTreeMap<usize, ArrayRef> =
             columns.iter().filter_map(|column| Some((*column, ArrayRef::clone(&*kept(*column)?)))).collect();
-        let absent = columns.iter().filter(|column| !found.contains_key(column)).copied().collect();
+        let absent: Vec<usize> =
+            columns.iter().filter(|column| !found.contains_key(column)).copied().collect();
+        let is_worth_all = !absent.is_empty() && self.cache.is_some() && self.is_read_whole(batch);
+        let absent = if is_worth_all { (0..self.schema.fields().len()).collect() } else { absent };
         let (indices, arrays) = self.decode_columns(batch, absent)?;
         for (column, array) in indices.into_iter().zip(arrays) {
             if let Some(cache) = &self.cache {
@@ -134,11 +142,28 @@ impl SstReader {
         let fault = |fault: Fault| self.file.corrupt(block.offset, format!("batch {batch}: {fault}"));
         let body_start = block.offset + u64::from(block.meta_len);
         let rows = self.batch_rows(batch);
-        let meta = self.file.read(block.offset..body_start)?;
+        let whole = match self.is_read_whole(batch) {
+            true => Some(self.file.read(block.offset..body_start + block.body_len)?),
+            false => None,
+        };
+        let (meta_len, body_len) = (block.meta_len as usize, block.body_len as usize);
+        let meta = match &whole {
+            Some(whole) => whole.slice_with_length(0, meta_len),
+            None => self.file.read(block.offset..body_start)?,
+        };
         let frame = Frame::parse(meta, block, rows.end - rows.start, &self.schema).map_err(fault)?;
-        let body = self.read_body(body_start, block.body_len, &frame, &columns)?;
+        let body = match &whole {
+            Some(whole) => whole.slice_with_length(meta_len, body_len),
+            None => self.read_body(body_start, block.body_len, &frame, &columns)?,
+        };
         let arrays = frame.decode(&body, &self.schema, &columns).map_err(fault)?;
         Ok((columns, arrays))
+    }
+
+    fn is_read_whole(&self, batch: usize) -> bool {
+        let len = |block: &BatchBlock| u64::from(block.meta_len).checked_add(block.body_len);
+        let len = self.sum.batches.get(batch).and_then(len);
+        !self.file.is_mapped() && len.is_some_and(|len| len <= WHOLE_MAX)
     }
 
     /// A body whose bytes are verified, and present, at least where `columns` lie.

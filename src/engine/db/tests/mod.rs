@@ -3,6 +3,7 @@
 
 mod basics;
 mod blobs;
+mod cold;
 mod compaction;
 mod disk_full;
 mod encryption;

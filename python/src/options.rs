@@ -35,6 +35,8 @@ fn set(options: &mut Options, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         "transaction_limit" => options.engine.transaction_bytes = bytes(name, value)?,
         "storage_options" => options.engine.storage_options = storage_options(value)?,
         "cache_limit" => options.engine.cache_bytes = bytes(name, value)?,
+        "cache_dir" => options.engine.cache_dir = Some(value.extract()?),
+        "cache_dir_limit" => options.engine.cache_dir_bytes = bytes(name, value)? as u64,
         "keep_removed" => {
             let seconds: f64 = value.extract()?;
             let time = Duration::try_from_secs_f64(seconds);

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -152,3 +153,26 @@ def test_backup_to_a_store_and_back(options: dict[str, str], monkeypatch: pytest
     for path in [tmp_path / "back.tri", "s3://shop/backup"]:
         with trilith.connect(path, read_only=True) as db:
             assert db.table("t").get(3) == {"id": 3}
+
+
+def test_what_was_read_stays_on_the_local_disk(tmp_path: Path) -> None:
+    """Damage in the folder is never seen; another reader finds the pieces."""
+    store, cache = tmp_path / "store", tmp_path / "cache"
+    store.mkdir()
+    path = f"file+object://{store}"
+    with trilith.connect(path) as db:
+        db.create_table("t", {"id": list(range(5000))}, primary_key="id")
+        db.flush()
+    total = sum(range(5000))
+    for _ in range(3):
+        with trilith.connect(path, read_only=True, cache_dir=cache, cache_dir_limit="1GB") as db:
+            assert db.sql("SELECT sum(id) FROM t").fetchone() == (total,)
+            assert db.sql("SELECT value FROM trilith.settings WHERE name = 'cache_dir'").fetchone() == (str(cache),)
+        pieces = [file for file in cache.rglob("*") if file.is_file()]
+        assert pieces
+        for piece in pieces:
+            damaged = bytearray(piece.read_bytes())
+            damaged[len(damaged) // 2] ^= 1
+            piece.write_bytes(damaged)
+    with pytest.raises(trilith.TrilithError, match="cache folder"):
+        trilith.connect(path, read_only=True, cache_dir=pieces[0])

@@ -50,6 +50,10 @@ class Database(Upkeep):
         mmap: read files through a memory map; those of an encrypted database never are.
         cache_limit: bytes kept in memory of files that are not mapped, as those of object stores, as a number or
             ``"1GB"``; 256 MiB when None.
+        cache_dir: a folder of the local disk that keeps what is read of files on an object store, for later and for
+            other processes, which may share it. What it holds is verified before it is used, and the folder may be
+            emptied at any time; it should be writable to nobody else.
+        cache_dir_limit: bytes that ``cache_dir`` may hold, as a number or ``"50GB"``; 10 GiB when None.
         memory_limit: bytes that queries may hold before they spill, as a number or ``"4GB"``.
         transaction_limit: bytes that the writes of one transaction may take, as a number or ``"1GB"``; 256 MiB when
             None.
@@ -83,6 +87,8 @@ class Database(Upkeep):
         threads: int | None = None,
         storage_options: Mapping[str, str | int | bool] | None = None,
         cache_limit: int | str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cache_dir_limit: int | str | None = None,
         keep_removed: float | None = None,
         local_objects: bool = True,
     ) -> None:
@@ -97,6 +103,8 @@ class Database(Upkeep):
             "threads": threads,
             "storage_options": None if storage_options is None else dict(storage_options),
             "cache_limit": cache_limit,
+            "cache_dir": None if cache_dir is None else os.fspath(cache_dir),
+            "cache_dir_limit": cache_dir_limit,
             "keep_removed": keep_removed,
         }
         self._version = None

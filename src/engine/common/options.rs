@@ -1,5 +1,6 @@
 //! Settings of an engine: plain data, no components.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +98,11 @@ pub struct Options {
     pub reserve_bytes: usize,
     /// Credentials, endpoint and the like of an object store; what they do not say comes from the environment.
     pub storage_options: StoreOptions,
+    /// A folder of the local disk that keeps what is read of sealed files on an object store, also for later and for other
+    /// processes; `None` for none. Nobody else should be able to write to it. It may be emptied at any time.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes that `cache_dir` may hold; what was read longest ago goes first.
+    pub cache_dir_bytes: u64,
     /// How long a file that this writer replaced stays on an object store, for snapshots of other processes.
     pub keep_removed: Duration,
     /// Flush and compact in background threads. Off in deterministic tests, which call `maintain`.
@@ -122,6 +128,8 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             reserve_bytes: 256 << 10,
             storage_options: StoreOptions::default(),
+            cache_dir: None,
+            cache_dir_bytes: 10 << 30,
             keep_removed: Duration::from_secs(300),
             background: true,
         }

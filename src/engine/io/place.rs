@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::local::open_mapped;
-use super::object::address;
+use super::object::{DiskCache, address};
 use super::{ContainerStorage, LocalOptions, LocalStorage, ObjectStorage, ObjectTuning, Storage};
 use crate::common::{Options, Result};
 
@@ -16,7 +16,11 @@ pub fn open_for(path: &Path, options: &Options) -> Result<Arc<dyn Storage>> {
     if let Some(address) = address(path) {
         let Options { cache_bytes, keep_removed, .. } = *options;
         let tuning = ObjectTuning { cache_bytes, keep_removed, ..ObjectTuning::default() };
-        return Ok(Arc::new(ObjectStorage::connect(address, &options.storage_options, tuning)?));
+        let storage = ObjectStorage::connect(address, &options.storage_options, tuning)?;
+        return Ok(Arc::new(match &options.cache_dir {
+            Some(folder) => storage.with_disk(DiskCache::new(folder, options.cache_dir_bytes)?),
+            None => storage,
+        }));
     }
     let local = LocalOptions {
         // What is mapped of an encrypted file is of no use before it was copied.

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::io::object::{Objects, Trouble, Upload};
+use crate::io::object::{Objects, Opened, Trouble, Upload};
 
 /// Changes that a listing may lag behind by.
 const LAG_MAX: usize = 40;
@@ -302,11 +302,11 @@ impl Objects for BucketClient {
         Ok(Box::new(BucketUpload { client, name: name.to_owned(), bytes: Vec::new() }))
     }
 
-    fn open(&self, name: &str, len: u64) -> Result<(Bytes, u64), Trouble> {
+    fn open(&self, name: &str, len: u64, _unless: Option<&str>) -> Result<Option<Opened>, Trouble> {
         self.call("open", name, None, |state| {
             let bytes = state.get(name)?;
             let len = bytes.len().min(usize::try_from(len).unwrap_or(usize::MAX));
-            Ok((bytes.slice(..len), bytes.len() as u64))
+            Ok(Some(Opened { first: bytes.slice(..len), len: bytes.len() as u64, tag: None }))
         })
     }
 

@@ -22,6 +22,12 @@ pub(super) fn describe(pinned: &Pinned) -> Result<RecordBatch> {
             options.cache_bytes.to_string(),
             "Bytes of columns kept of files that are not mapped",
         ),
+        (
+            "cache_dir",
+            options.cache_dir.as_ref().map_or_else(String::new, |folder| folder.display().to_string()),
+            "Folder that keeps what is read of an object store",
+        ),
+        ("cache_dir_bytes", options.cache_dir_bytes.to_string(), "Bytes that this folder may hold"),
         ("memtable_bytes", options.memtable_bytes.to_string(), "Bytes in memory at which a flush starts"),
         (
             "direct_append_bytes",

@@ -16,7 +16,7 @@ use object_store::{
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
-use super::objects::{Objects, Trouble, Upload};
+use super::objects::{Objects, Opened, Trouble, Upload};
 use crate::common::sync::Mutex;
 
 /// What stores say of a bucket that is not there.
@@ -134,23 +134,27 @@ impl Objects for CloudObjects {
         Ok(Box::new(CloudUpload { upload: Some(upload) }))
     }
 
-    fn open(&self, name: &str, len: u64) -> Result<(Bytes, u64), Trouble> {
+    fn open(&self, name: &str, len: u64, unless: Option<&str>) -> Result<Option<Opened>, Trouble> {
         let (store, path) = (Arc::clone(&self.store), self.path(name));
+        let (range, if_none_match) = (Some(GetRange::Bounded(0..len)), unless.map(str::to_owned));
+        let wanted = GetOptions { range, if_none_match, ..GetOptions::default() };
         wait(async move {
-            let range = GetOptions { range: Some(GetRange::Bounded(0..len)), ..GetOptions::default() };
-            let found = match store.get_opts(&path, range).await {
+            let found = match store.get_opts(&path, wanted).await {
+                Err(StoreError::NotModified { .. }) => return Ok(None),
                 Err(StoreError::NotFound { path, source }) => {
                     return Err(StoreError::NotFound { path, source });
                 }
                 // An empty object has no first byte to give.
                 Err(error) => match store.head(&path).await {
-                    Ok(meta) if meta.size == 0 => return Ok((Bytes::new(), 0)),
+                    Ok(meta) if meta.size == 0 => {
+                        return Ok(Some(Opened { first: Bytes::new(), len: 0, tag: None }));
+                    }
                     _ => return Err(error),
                 },
                 Ok(found) => found,
             };
-            let size = found.meta.size;
-            Ok((found.bytes().await?, size))
+            let (len, tag) = (found.meta.size, found.meta.e_tag.clone());
+            Ok(Some(Opened { first: found.bytes().await?, len, tag }))
         })
     }
 

@@ -16,12 +16,15 @@
 mod cache;
 mod cloud;
 mod connect;
+mod disk;
 mod draft;
 mod entry;
+mod evict;
 mod index;
 mod journal;
 mod lock;
 mod objects;
+mod piece;
 mod reader;
 mod remote;
 mod storage;
@@ -29,10 +32,14 @@ mod trash;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod disk_tests;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
 pub use cloud::CloudObjects;
 pub use connect::{address, normal};
-pub use objects::{Objects, Trouble, Upload};
+pub use disk::DiskCache;
+pub use objects::{Objects, Opened, Trouble, Upload};
 pub use remote::Patience;
 pub use storage::{ObjectStorage, ObjectTuning};

@@ -19,6 +19,17 @@ pub enum Trouble {
     Final(io::ErrorKind, String),
 }
 
+/// How an object begins, and what it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Opened {
+    /// Its first bytes.
+    pub first: Bytes,
+    /// Its length.
+    pub len: u64,
+    /// What tells its present state from any other that an object of its name ever had, if the store knows that.
+    pub tag: Option<String>,
+}
+
 /// A place for whole objects under names. What was put is found by every later `get`; a listing may lag behind by
 /// a few dozen changes.
 pub trait Objects: Send + Sync + Debug {
@@ -43,11 +54,11 @@ pub trait Objects: Send + Sync + Debug {
     /// `Passing`, `Final`.
     fn upload(&self, name: &str) -> Result<Box<dyn Upload>, Trouble>;
 
-    /// The first bytes of an object, at most `len`, and the length of all of it.
+    /// The first bytes of an object, at most `len`; `None` when it is in the state `unless`.
     ///
     /// # Errors
     /// `Missing`, `Passing`, `Final`.
-    fn open(&self, name: &str, len: u64) -> Result<(Bytes, u64), Trouble>;
+    fn open(&self, name: &str, len: u64, unless: Option<&str>) -> Result<Option<Opened>, Trouble>;
 
     /// A whole object.
     ///

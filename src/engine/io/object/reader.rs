@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::buffer::Buffer;
 
 use super::cache::aligned;
+use super::disk::Kept;
 use super::index::{Named, Part};
 use super::storage::Shared;
 use crate::common::sync::Mutex;
@@ -152,6 +153,8 @@ pub(super) struct SealedReader {
     shared: Arc<Shared>,
     path: String,
     len: u64,
+    /// What the local disk keeps of it.
+    kept: Option<Kept>,
     /// Keeps the object from being removed by this process.
     open: Arc<()>,
 }
@@ -159,17 +162,31 @@ pub(super) struct SealedReader {
 impl SealedReader {
     pub fn open(shared: &Arc<Shared>, path: &str) -> Result<Self> {
         let open = shared.trash.open(path);
-        let (first, len) = shared.remote.open(path, PIECE_LEN)?;
+        let (first, len, kept) = shared.begin(path, PIECE_LEN)?;
         if first.len() as u64 == len.min(PIECE_LEN) {
             shared.cache.put(path, 0, aligned(path, &first)?);
         }
-        Ok(Self { shared: Arc::clone(shared), path: path.to_owned(), len, open })
+        Ok(Self { shared: Arc::clone(shared), path: path.to_owned(), len, kept, open })
     }
 
-    /// The pieces of these numbers, from the cache or the store.
+    /// A piece from memory or the local disk.
+    fn near(&self, number: u64) -> Result<Option<Buffer>> {
+        if let Some(bytes) = self.shared.cache.get(&self.path, number) {
+            return Ok(Some(bytes));
+        }
+        let Some(bytes) = self.kept.as_ref().and_then(|kept| kept.get(number)) else { return Ok(None) };
+        let range = self.range_of(number);
+        if bytes.len() as u64 != range.end - range.start {
+            return Ok(None);
+        }
+        let bytes = aligned(&self.path, &bytes)?;
+        self.shared.cache.put(&self.path, number, bytes.clone());
+        Ok(Some(bytes))
+    }
+
+    /// The pieces of these numbers, from nearby or from the store.
     fn pieces(&self, numbers: Range<u64>) -> Result<Vec<Buffer>> {
-        let mut found: Vec<Option<Buffer>> =
-            numbers.clone().map(|number| self.shared.cache.get(&self.path, number)).collect();
+        let mut found = numbers.clone().map(|number| self.near(number)).collect::<Result<Vec<_>>>()?;
         let missing: Vec<u64> =
             numbers.clone().filter(|number| found[(number - numbers.start) as usize].is_none()).collect();
         let ranges: Vec<Range<u64>> = missing.iter().map(|number| self.range_of(*number)).collect();
@@ -181,6 +198,9 @@ impl SealedReader {
                     range.start,
                     "the store returned fewer bytes than it has",
                 ));
+            }
+            if let Some(kept) = &self.kept {
+                kept.put(number, &bytes);
             }
             let bytes = aligned(&self.path, &bytes)?;
             self.shared.cache.put(&self.path, number, bytes.clone());

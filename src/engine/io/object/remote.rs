@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::objects::{Objects, Trouble};
+use super::objects::{Objects, Opened, Trouble};
 use crate::common::{Error, Result};
 
 /// How often a call that may succeed later is tried.
@@ -151,9 +151,9 @@ impl Remote {
         }
     }
 
-    /// The first bytes of an object and its length.
-    pub fn open(&self, name: &str, len: u64) -> Result<(Bytes, u64)> {
-        self.patiently("open", name, || self.objects.open(name, len))
+    /// The first bytes of an object; `None` when it is in the state `unless`.
+    pub fn open(&self, name: &str, len: u64, unless: Option<&str>) -> Result<Option<Opened>> {
+        self.patiently("open", name, || self.objects.open(name, len, unless))
     }
 
     /// Parts of an object.

@@ -4,13 +4,14 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::AcqRel;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
 
 use super::cache::Cache;
+use super::disk::{DiskCache, Kept};
 use super::draft::{DraftRef, ObjectWriter, PART_LEN};
 use super::index::Named;
 use super::journal::{JOURNAL_DIR, Journal};
@@ -58,6 +59,7 @@ pub(super) struct Shared {
     pub journal: Journal,
     pub cache: Arc<Cache>,
     pub trash: Trash,
+    disk: OnceLock<Arc<DiskCache>>,
     drafts: Mutex<BTreeMap<String, DraftRef>>,
     /// Objects that this process has put and not removed.
     mine: Mutex<HashSet<String>>,
@@ -73,8 +75,15 @@ impl ObjectStorage {
         let cache = Arc::new(Cache::new(tuning.cache_bytes));
         let journal = Journal::new(remote.clone(), Arc::clone(&cache));
         let (trash, drafts) = (Trash::new(tuning.keep_removed), Mutex::default());
-        let (mine, sweeping) = Default::default();
-        Self { shared: Arc::new(Shared { remote, journal, cache, trash, drafts, mine, sweeping }) }
+        let (disk, mine, sweeping) = Default::default();
+        Self { shared: Arc::new(Shared { remote, journal, cache, trash, disk, drafts, mine, sweeping }) }
+    }
+
+    /// The same, which keeps what it reads of sealed objects on the local disk as well.
+    #[must_use]
+    pub fn with_disk(self, disk: Arc<DiskCache>) -> Self {
+        self.shared.disk.get_or_init(|| disk);
+        self
     }
 
     fn draft(&self, path: &str) -> Option<DraftRef> {
@@ -83,10 +92,36 @@ impl ObjectStorage {
 }
 
 impl Shared {
+    /// The first bytes of a sealed object, at most `len`, the length of all of it, and what the local disk keeps of it. Bytes
+    /// that are on the disk are not asked for again; whether the object is as it was, the store is asked.
+    pub fn begin(&self, path: &str, len: u64) -> Result<(Bytes, u64, Option<Kept>)> {
+        let (disk, address) = (self.disk.get(), || self.remote.objects.describe());
+        let known = disk.and_then(|disk| disk.newest(&address(), path));
+        let tag = known.as_ref().map(|(kept, _)| &*kept.tag);
+        let opened = match (self.remote.open(path, len, tag)?, known) {
+            (None, Some((kept, first))) => return Ok((first, kept.len, Some(kept))),
+            (Some(opened), _) => opened,
+            (None, None) => return Err(Error::Internal(format!("{path} was found to be as nobody knew it"))),
+        };
+        let kept = disk.zip(opened.tag).map(|(disk, tag)| disk.object((&address(), path), &tag, opened.len));
+        if let Some(kept) = &kept {
+            kept.put(0, &opened.first);
+        }
+        Ok((opened.first, opened.len, kept))
+    }
+
+    /// Lets go of what is kept of an object.
+    fn forget(&self, path: &str) {
+        self.cache.forget(path);
+        if let Some(disk) = self.disk.get() {
+            disk.forget(&self.remote.objects.describe(), path);
+        }
+    }
+
     /// An object is about to be put.
     fn expect(&self, path: &str) {
         self.trash.take_back(path);
-        self.cache.forget(path);
+        self.forget(path);
         self.mine.lock().insert(path.to_owned());
     }
 
@@ -124,7 +159,7 @@ impl Shared {
     /// Deletes removed objects whose time has come.
     pub fn sweep(&self) {
         for path in self.trash.due() {
-            self.cache.forget(&path);
+            self.forget(&path);
             if self.remote.delete(&path).is_err() {
                 self.trash.put(&path);
             }

@@ -181,8 +181,8 @@ fn what_a_store_refuses_is_said_once_and_not_tried_again() {
         fn upload(&self, _: &str) -> Result<Box<dyn super::Upload>, Trouble> {
             Err(Trouble::Missing)
         }
-        fn open(&self, name: &str, len: u64) -> Result<(bytes::Bytes, u64), Trouble> {
-            self.0.open(name, len)
+        fn open(&self, name: &str, len: u64, unless: Option<&str>) -> Result<Option<super::Opened>, Trouble> {
+            self.0.open(name, len, unless)
         }
         fn get(&self, name: &str) -> Result<bytes::Bytes, Trouble> {
             self.0.get(name)

@@ -4,7 +4,7 @@
 //! Each such image is mounted by the file system itself and opened, and judged as in H4, by what was told before the cut.
 
 use std::fs::File;
-use std::path::Path;
+use std::io;
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
@@ -36,8 +36,9 @@ pub fn harness(budget: &Budget) -> Report {
 /// Runs it on a process whose calls may lie.
 pub fn replays(budget: &Budget, bug: Option<Strike>) -> Report {
     let (templates, missing) = volumes::templates();
-    if templates.is_empty() || !Path::new("/dev/fuse").exists() {
-        return Report::skipped(format!("no disk to record: {}", missing.join("; ")));
+    let Some(first) = templates.first() else { return Report::skipped(missing.join("; ")) };
+    if let Err(error) = std::thread::scope(|scope| scope.spawn(|| serves(first)).join().unwrap()) {
+        return Report::skipped(format!("FUSE: {error}"));
     }
     let mut report = lanes::run(budget, |seed, report| {
         let template = &templates[seed as usize % templates.len()];
@@ -50,6 +51,15 @@ pub fn replays(budget: &Budget, bug: Option<Strike>) -> Report {
     });
     missing.iter().for_each(|_| report.add("kinds_missing", 1));
     report
+}
+
+/// A disk can be served here. In a thread of its own, which takes its mounts with it.
+fn serves(template: &Template) -> io::Result<()> {
+    mounts::of_this_thread()?;
+    let folder = scratch();
+    let place = folder.path().join("disk");
+    File::create(&place)?;
+    LoggingDisk::new(&template.copy()?, &place).map(drop)
 }
 
 fn trial(template: &Template, seed: u64, bug: Option<Strike>, report: &mut Report) -> Result<(), Trouble> {

@@ -1,7 +1,7 @@
 //! The engine alone, without SQL or Python: what the store itself costs, beside the bare disk and memory.
 //!
 //! `cargo bench -p trilith-engine --bench engine [-- FOLDER]`. Each line: work, figure, and the limit beside it. With
-//! `--pread` files are not mapped; with `--encrypted` they are encrypted.
+//! `--pread` files are not mapped; with `--encrypted` they are encrypted; with `--commits` only durable commits are measured.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use trilith_engine::{
-    Durability, EncryptionKey, Engine, Error, IfExists, Options, TableDef, TableName, TableSpec, WriteBatch,
-    WriteMode,
+    Durability, EncryptionKey, Engine, Error, IfExists, Options, TableDef, TableName, TableSpec, Value,
+    WriteBatch, WriteMode,
 };
 
 const APPEND_ROWS: i64 = 10_000_000;
@@ -36,8 +36,11 @@ fn rows(start: i64, count: i64) -> RecordBatch {
     RecordBatch::try_new(schema(), vec![ids, ns, xs]).unwrap_or_else(|e| fail(&e.into()))
 }
 
+fn given(name: &str) -> bool {
+    std::env::args().any(|argument| argument == name)
+}
+
 fn options() -> Options {
-    let given = |name: &str| std::env::args().any(|argument| argument == name);
     let encryption_key = given("--encrypted").then(|| EncryptionKey::from_bytes(&[7; 32]).ok()).flatten();
     Options { mmap: !given("--pread"), encryption_key, ..Options::default() }
 }
@@ -188,13 +191,16 @@ fn one_row_commits(engine: &Engine, folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Durable one-row commits of many clients at once: how many fit into the time of one bare append + fdatasync.
+/// Durable one-row commits of many clients at once: how many fit into the time of one bare append + fdatasync, and how they
+/// compare with as many threads that append to files of their own and sync them.
 fn commits_of_many(engine: &Engine, folder: &Path, clients: i64) -> Result<(), Error> {
     const EACH: i64 = 300;
     let def = table(engine, &format!("clients_{clients}"), &["id"])?;
     let mut ratios = Vec::new();
     for round in 0..7 {
         let bare = bare_commits(folder, 300)?;
+        let bare_rate = bare_of_many(folder, clients)?;
+        let before = processor_time();
         let (outcomes, took) = timed(|| {
             Ok(std::thread::scope(|scope| {
                 let client = |client: i64| {
@@ -202,7 +208,13 @@ fn commits_of_many(engine: &Engine, folder: &Path, clients: i64) -> Result<(), E
                     scope.spawn(move || {
                         (0..EACH).try_for_each(|i| {
                             let mut write = WriteBatch::new();
-                            write.upsert(def, &rows((round * clients + client) * EACH + i, 1))?;
+                            let id = (round * clients + client) * EACH + i;
+                            let values = [
+                                Value::Int(id.into()),
+                                Value::Int((id % 1000).into()),
+                                Value::Float(id as f64 * 0.5),
+                            ];
+                            write.upsert_row(def, &values)?;
                             engine.commit(write).map(|_| ())
                         })
                     })
@@ -215,17 +227,48 @@ fn commits_of_many(engine: &Engine, folder: &Path, clients: i64) -> Result<(), E
             outcome.unwrap_or_else(|_| Err(Error::Internal("a client panicked".into())))?;
         }
         let rate = (clients * EACH) as f64 / took.as_secs_f64();
-        ratios.push((rate * bare.as_secs_f64() / clients as f64, rate));
+        let each = (processor_time() - before).as_secs_f64() * 1e6 / (clients * EACH) as f64;
+        ratios.push((rate * bare.as_secs_f64() / clients as f64, rate, rate / bare_rate, each));
     }
     ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (ratio, rate) = ratios[ratios.len() / 2];
+    let (ratio, rate, of_many, each) = ratios[ratios.len() / 2];
     println!(
-        "commit 1 row, group, {clients:>2} clients  {rate:>9.0}/s; {ratio:.2} of {clients} x bare append + fdatasync \
-         ({:.2} to {:.2})",
+        "commit 1 row, group, {clients:>2} clients  {rate:>9.0}/s, {each:.0} us of processor time each; {ratio:.2} of \
+         {clients} x a lone bare append + fdatasync ({:.2} to {:.2}); {of_many:.2} of {clients} such threads at once",
         ratios[0].0,
         ratios[ratios.len() - 1].0
     );
     Ok(())
+}
+
+/// Commits a second of as many threads, each of which appends 512 bytes to a file of its own and calls `fdatasync`.
+fn bare_of_many(folder: &Path, clients: i64) -> Result<f64, Error> {
+    const EACH: i64 = 60;
+    let client = |client: i64| {
+        let mut file = File::create(folder.join(format!("bare.{client}.log")))?;
+        (0..EACH).try_for_each(|_| file.write_all(&[7; 512]).and_then(|()| file.sync_data()))
+    };
+    let client = &client;
+    let (outcomes, took) = timed(|| {
+        Ok(std::thread::scope(|scope| {
+            let running: Vec<_> = (0..clients).map(|number| scope.spawn(move || client(number))).collect();
+            running.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+        }))
+    })?;
+    for outcome in outcomes {
+        let outcome = outcome.unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked")));
+        outcome.map_err(|e| Error::io("append to", "bare.log", e))?;
+    }
+    Ok((clients * EACH) as f64 / took.as_secs_f64())
+}
+
+/// Processor time of this process so far, in user and system mode.
+fn processor_time() -> Duration {
+    // Hundredths of a second, the 14th and 15th value after the name in parentheses.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after.split_whitespace().skip(11).take(2).filter_map(|value| value.parse::<u64>().ok());
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 /// Median time of an append of 512 bytes and `fdatasync`.
@@ -252,6 +295,9 @@ fn reopen(folder: &Path, engine: Arc<Engine>) -> Result<(), Error> {
 
 fn run(folder: &Path) -> Result<(), Error> {
     let engine = Engine::open_path(&folder.join("db"), options())?;
+    if given("--commits") {
+        return commits(&engine, folder);
+    }
     append(&engine, "keyless", &[])?;
     append(&engine, "keyed", &["id"])?;
     scan(&engine, "keyless", "just made")?;
@@ -259,11 +305,13 @@ fn run(folder: &Path) -> Result<(), Error> {
     point_gets(&engine, "keyed")?;
     batches_of_1000(&engine, Durability::Buffered)?;
     batches_of_1000(&engine, Durability::Group)?;
-    one_row_commits(&engine, folder)?;
-    for clients in [1, 8, 32] {
-        commits_of_many(&engine, folder, clients)?;
-    }
+    commits(&engine, folder)?;
     reopen(folder, engine)
+}
+
+fn commits(engine: &Engine, folder: &Path) -> Result<(), Error> {
+    one_row_commits(engine, folder)?;
+    [1, 8, 32].into_iter().try_for_each(|clients| commits_of_many(engine, folder, clients))
 }
 
 fn main() {

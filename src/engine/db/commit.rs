@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::batch::{Op, WriteBatch, duplicate};
 use super::core::{Core, Writer};
-use super::group::{Pending, Turn};
+use super::group::{Seat, unanswered};
 use super::recent::{Outcome, Written};
 use super::snapshot::Snapshot;
 use super::transaction::Claim;
@@ -23,9 +23,6 @@ use crate::format::commit::{OpKind, payload_bytes, write_payload};
 use crate::format::table::TableDef;
 use crate::lsm::{State, TableState};
 use crate::wal::{WalHeader, WalWriter};
-
-/// The commits of a group, each with what became of it.
-type Outcomes = Vec<(Pending, Result<SeqNo>)>;
 
 /// Where an operation goes.
 struct Admitted {
@@ -51,44 +48,37 @@ impl Core {
         }
         self.wait_for_room()?;
         let patient = self.level(&batch) >= Durability::Group && self.storage.is_durable();
-        let unanswered = || Error::Internal("a commit was left without a result".into());
-        let Some(ticket) = self.queue.join(batch) else {
-            return self.lead(patient).unwrap_or_else(|| Err(unanswered()));
-        };
-        match ticket.wait() {
-            Turn::Done(result) => return result,
-            Turn::Lead => drop(self.lead(patient)),
+        match self.queue.join(batch) {
+            Seat::Lead => {}
+            Seat::First(group) => group.wait_for_lead(),
+            Seat::Member(group, at) => return group.wait(at),
         }
-        match ticket.wait() {
-            Turn::Done(result) => result,
-            Turn::Lead => Err(Error::Internal("a commit was told twice to lead".into())),
-        }
+        self.lead(patient).unwrap_or_else(|| Err(unanswered()))
     }
 
-    /// Commits everything that waits, and wakes it once the next leader is at work. Returns what became of the commit
-    /// that has no ticket.
+    /// Commits everything that waits, and wakes it once the next leader is at work. Returns what became of the leader's
+    /// own commit.
     fn lead(&self, patient: bool) -> Option<Result<SeqNo>> {
         let mut lead = self.queue.lead(patient);
-        let group = lead.gather();
+        let members = lead.gather();
         let mut writer = self.writer.lock();
-        let outcomes = self.write_group(&mut writer, group);
+        let outcomes = self.write_group(&mut writer, &members.batches);
         self.freeze_when_full(&mut writer);
         drop(writer);
         drop(lead);
-        let answers = outcomes.into_iter().filter_map(|(pending, result)| pending.answer(result));
-        answers.fold(None, |_, own| Some(own))
+        members.answer(outcomes)
     }
 
-    /// Commits a group. Each member that fails its checks gets its own error; a failing log fails them all.
-    fn write_group(&self, writer: &mut Writer, group: Vec<Pending>) -> Outcomes {
-        let mut outcomes: Outcomes = Vec::with_capacity(group.len());
-        for pending in group {
-            let outcome = self.check_unpoisoned().and_then(|()| self.write(writer, &pending.batch));
-            outcomes.push((pending, outcome));
+    /// Commits a group: what became of each. A member that fails its checks gets its own error; a failing log fails them
+    /// all.
+    fn write_group(&self, writer: &mut Writer, group: &[WriteBatch]) -> Vec<Result<SeqNo>> {
+        let mut outcomes = Vec::with_capacity(group.len());
+        for batch in group {
+            outcomes.push(self.check_unpoisoned().and_then(|()| self.write(writer, batch)));
         }
-        if let Err(error) = self.finish_group(writer, &outcomes) {
+        if let Err(error) = self.finish_group(writer, group, &outcomes) {
             let mut error = Some(error);
-            for (_, outcome) in outcomes.iter_mut().filter(|(_, outcome)| outcome.is_ok()) {
+            for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
                 *outcome = Err(error.take().unwrap_or_else(poisoned));
             }
         }
@@ -96,10 +86,16 @@ impl Core {
     }
 
     /// Makes what was written as durable as its most demanding member asks, and then visible.
-    fn finish_group(&self, writer: &mut Writer, outcomes: &Outcomes) -> Result<()> {
-        let written = outcomes.iter().filter_map(|(pending, outcome)| {
-            outcome.as_ref().ok().map(|seq| (self.level(&pending.batch), *seq))
-        });
+    fn finish_group(
+        &self,
+        writer: &mut Writer,
+        group: &[WriteBatch],
+        outcomes: &[Result<SeqNo>],
+    ) -> Result<()> {
+        let written = group
+            .iter()
+            .zip(outcomes)
+            .filter_map(|(batch, outcome)| outcome.as_ref().ok().map(|seq| (self.level(batch), *seq)));
         let Some((level, seq)) = written.reduce(|(level, _), (other, seq)| (level.max(other), seq)) else {
             return Ok(());
         };
@@ -108,7 +104,7 @@ impl Core {
         }
         self.harden(writer, level)?;
         self.published.load().advance(seq);
-        let commits = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+        let commits = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         self.figures.add(Figure::Commits, commits as u64);
         self.figures.add(Figure::CommitGroups, 1);
         record_size("trilith_commit_group_size", commits);

@@ -1,68 +1,88 @@
 //! Leader and followers: which of the commits that wait does the work for all of them.
 //!
-//! Commits join a queue. The first leads: it takes everything that waits, and passes the lead on before it wakes those
-//! it worked for, so that the next group is written while they return. Followers sleep each on a ticket of their own;
-//! none has to wait for a lock that another holds (as in RocksDB's writer queue). Who finds nobody waiting leads without
-//! a ticket, so a lone writer pays for no queue.
+//! Commits join a queue. The first of a group leads it: it takes everything that waits, and passes the lead on before it
+//! wakes those it worked for, so that the next group is written while they return. The others sleep at one gate, which costs
+//! one call to the system for all of them; none has to wait for a lock that another holds for long (after RocksDB's writer
+//! queue). Who finds nobody waiting leads at once, so a lone writer waits for nothing.
 //!
-//! A leader that finds fewer commits than lately took part waits for the others, a fraction of a sync long: one sync
-//! for all costs less than two for half of them each.
+//! A leader that finds fewer commits than lately took part sleeps until they are there, a fraction of a sync long: one
+//! sync for all costs less than two for half of them each.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::batch::WriteBatch;
-use crate::common::sync::{self, Condvar, Mutex};
+use crate::common::sync::{self, Condvar, Gate, Mutex};
 use crate::common::{Error, Result, SeqNo};
 
 /// The longest that a leader waits for others, as a share of the time the last group took.
-const GATHER_SHARE: u32 = 3;
-const GATHER_MAX: Duration = Duration::from_millis(1);
+const GATHER_SHARE: u32 = 2;
+const GATHER_MAX: Duration = Duration::from_millis(5);
 
 /// Commits that wait.
 #[derive(Debug, Default)]
-pub(super) struct CommitQueue(Mutex<Waiting>);
+pub(super) struct CommitQueue {
+    waiting: Mutex<Waiting>,
+    /// As many wait as the leader wanted.
+    enough: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
-    pending: Vec<Pending>,
+    pending: Vec<WriteBatch>,
+    /// That of the pending commits.
+    group: Arc<Group>,
+    /// Its first was told to lead.
+    called: bool,
     /// Somebody leads.
     led: bool,
+    /// Commits that a leader sleeps for; 0 when none does.
+    wanted: usize,
     /// How many commits took part lately: the last group, and those that came while it was written.
     recent: usize,
     /// How long the last group took.
     took: Duration,
 }
 
-/// A commit that waits for a leader. It is answered once, at the latest when it is dropped.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub batch: WriteBatch,
-    /// `None` for the commit of a leader that never waited, and once it is answered.
-    ticket: Option<Arc<Ticket>>,
+/// What became of a commit, until somebody fetched it.
+type Answer = Mutex<Option<Result<SeqNo>>>;
+
+/// Where the members of a group wait: the first for the lead, the others for what became of their commits.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    lead: Gate,
+    done: Gate,
+    /// Of each member but the first.
+    answers: OnceLock<Vec<Answer>>,
 }
 
-/// Where the answer to a commit, or the call to lead, is left.
-#[derive(Debug, Default)]
-pub(super) struct Ticket(Mutex<Option<Turn>>, Condvar);
-
-/// What a commit wakes up to.
+/// What somebody who joined is to do.
 #[derive(Debug)]
-pub(super) enum Turn {
-    /// It leads the next group, which it is part of.
+pub(super) enum Seat {
+    /// Lead, now.
     Lead,
-    /// A leader has done its work.
-    Done(Result<SeqNo>),
+    /// Lead, once it is told to.
+    First(Arc<Group>),
+    /// Wait for an answer.
+    Member(Arc<Group>, usize),
 }
 
 impl CommitQueue {
-    /// Adds a commit, and returns the ticket to wait on; `None` when nobody leads: the caller must, and will find its
-    /// commit, which has no ticket, in the group.
-    pub fn join(&self, batch: WriteBatch) -> Option<Arc<Ticket>> {
-        let mut waiting = self.0.lock();
-        let ticket = std::mem::replace(&mut waiting.led, true).then(Arc::<Ticket>::default);
-        waiting.pending.push(Pending { batch, ticket: ticket.clone() });
-        ticket
+    /// Adds a commit. Who leads, now or later, is the first of the group.
+    pub fn join(&self, batch: WriteBatch) -> Seat {
+        let mut waiting = self.waiting.lock();
+        let at = waiting.pending.len();
+        waiting.pending.push(batch);
+        if !std::mem::replace(&mut waiting.led, true) {
+            return Seat::Lead;
+        }
+        if waiting.pending.len() == waiting.wanted {
+            self.enough.notify_one();
+        }
+        match (at, Arc::clone(&waiting.group)) {
+            (0, group) => Seat::First(group),
+            (at, group) => Seat::Member(group, at),
+        }
     }
 
     /// Takes the lead: whoever was told to. A `patient` leader waits a little for more commits.
@@ -82,114 +102,164 @@ pub(super) struct Lead<'a> {
 
 impl Lead<'_> {
     /// Everything that waits.
-    pub fn gather(&mut self) -> Vec<Pending> {
-        loop {
-            let mut waiting = self.queue.0.lock();
-            let limit = (waiting.took / GATHER_SHARE).min(GATHER_MAX);
-            let is_enough = waiting.pending.len() >= waiting.recent;
-            if is_enough || self.start.is_none_or(|start| sync::now() - start >= limit) {
-                self.start = self.start.map(|_| sync::now());
-                self.size = waiting.pending.len();
-                return std::mem::take(&mut waiting.pending);
+    pub fn gather(&mut self) -> Members {
+        let mut waiting = self.queue.waiting.lock();
+        let limit = (waiting.took / GATHER_SHARE).min(GATHER_MAX);
+        waiting.wanted = waiting.recent;
+        while let Some(start) = self.start.filter(|_| waiting.pending.len() < waiting.wanted) {
+            let left = limit.saturating_sub(sync::now() - start);
+            if left.is_zero() {
+                break;
             }
-            drop(waiting);
-            sync::yield_now();
+            self.queue.enough.wait_for(&mut waiting, left);
         }
+        waiting.wanted = 0;
+        self.start = self.start.map(|_| sync::now());
+        self.size = waiting.pending.len();
+        // A group of nobody but a leader who was not called is as it was.
+        let is_used = std::mem::take(&mut waiting.called) | (self.size > 1);
+        let group = is_used.then(|| std::mem::take(&mut waiting.group)).filter(|_| self.size > 1);
+        Members { batches: std::mem::take(&mut waiting.pending), group }
     }
 }
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.queue.0.lock();
+        let mut waiting = self.queue.waiting.lock();
         waiting.recent = self.size + waiting.pending.len();
         if let Some(start) = self.start {
             waiting.took = sync::now() - start;
         }
-        match waiting.pending.first().and_then(|next| next.ticket.as_ref()) {
-            Some(next) => next.leave(Turn::Lead),
-            None => waiting.led = false,
+        waiting.led = !waiting.pending.is_empty();
+        waiting.called = waiting.led;
+        let next = waiting.led.then(|| Arc::clone(&waiting.group));
+        drop(waiting);
+        if let Some(next) = next {
+            next.lead.open();
         }
     }
 }
 
-impl Pending {
-    /// Wakes the commit. The result comes back when nobody waits for it: it is the leader's own.
-    pub fn answer(mut self, result: Result<SeqNo>) -> Option<Result<SeqNo>> {
-        let Some(ticket) = self.ticket.take() else { return Some(result) };
-        ticket.leave(Turn::Done(result));
-        None
+/// The commits of a group. Each is answered once, at the latest when they are dropped.
+#[derive(Debug)]
+pub(super) struct Members {
+    pub batches: Vec<WriteBatch>,
+    /// `None` for a leader alone.
+    group: Option<Arc<Group>>,
+}
+
+impl Members {
+    /// Wakes all but the first, whose answer comes back: it is the leader's own.
+    pub fn answer(self, answers: Vec<Result<SeqNo>>) -> Option<Result<SeqNo>> {
+        let mut answers = answers.into_iter();
+        let own = answers.next();
+        if let Some(group) = &self.group {
+            group.answer(answers.collect());
+        }
+        own
     }
 }
 
-impl Drop for Pending {
+impl Drop for Members {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            ticket.leave(Turn::Done(Err(Error::Internal("a commit was left without a result".into()))));
+        if let Some(group) = &self.group {
+            group.answer(vec![]);
         }
     }
 }
 
-impl Ticket {
-    fn leave(&self, turn: Turn) {
-        *self.0.lock() = Some(turn);
-        self.1.notify_one();
+impl Group {
+    /// Waits to be told to lead.
+    pub fn wait_for_lead(&self) {
+        self.lead.wait();
     }
 
-    /// Sleeps until there is something to do or to tell.
-    pub fn wait(&self) -> Turn {
-        let mut turn = self.0.lock();
-        loop {
-            if let Some(turn) = turn.take() {
-                return turn;
-            }
-            self.1.wait(&mut turn);
+    /// What became of the commit of a member.
+    pub fn wait(&self, at: usize) -> Result<SeqNo> {
+        self.done.wait();
+        let answer = self.answers.get().and_then(|answers| answers.get(at - 1));
+        answer.and_then(|answer| answer.lock().take()).unwrap_or_else(|| Err(unanswered()))
+    }
+
+    /// Gives the members but the first their answers, once; later ones are not heard.
+    fn answer(&self, answers: Vec<Result<SeqNo>>) {
+        if self.answers.set(answers.into_iter().map(|answer| Mutex::new(Some(answer))).collect()).is_ok() {
+            self.done.open();
         }
     }
+}
+
+/// What a commit is told when its leader came to grief.
+pub(super) fn unanswered() -> Error {
+    Error::Internal("a commit was left without a result".into())
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
+
+    fn member(seat: Seat) -> (Arc<Group>, usize) {
+        match seat {
+            Seat::Member(group, at) => (group, at),
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn the_first_leads_and_passes_the_lead_on() {
         let queue = CommitQueue::default();
-        assert!(queue.join(WriteBatch::new()).is_none());
-        let second = queue.join(WriteBatch::new()).unwrap();
+        assert!(matches!(queue.join(WriteBatch::new()), Seat::Lead));
+        let (group, at) = member(queue.join(WriteBatch::new()));
         let mut lead = queue.lead(false);
-        let group = lead.gather();
-        assert_eq!(group.len(), 2);
-        let third = queue.join(WriteBatch::new()).unwrap();
+        let members = lead.gather();
+        assert_eq!(members.batches.len(), 2);
+        let Seat::First(next) = queue.join(WriteBatch::new()) else { panic!("it comes first") };
+        let (last, last_at) = member(queue.join(WriteBatch::new()));
         drop(lead);
-        assert!(matches!(third.wait(), Turn::Lead));
-        let answers = group.into_iter().enumerate().map(|(n, pending)| pending.answer(Ok(SeqNo(n as u64))));
-        let own: Vec<SeqNo> = answers.flatten().flatten().collect();
-        assert_eq!(own, [SeqNo(0)], "the leader's own, and no other");
-        assert!(matches!(second.wait(), Turn::Done(Ok(SeqNo(1)))));
+        next.wait_for_lead();
+        let own = members.answer(vec![Ok(SeqNo(7)), Ok(SeqNo(8))]);
+        assert_eq!(own.unwrap().unwrap(), SeqNo(7));
+        assert_eq!(group.wait(at).unwrap(), SeqNo(8));
         let mut lead = queue.lead(true);
-        assert_eq!(lead.gather().len(), 1);
+        let members = lead.gather();
+        assert_eq!(members.batches.len(), 2);
         drop(lead);
-        assert!(queue.join(WriteBatch::new()).is_none(), "the lead is free again");
+        assert_eq!(members.answer(vec![Ok(SeqNo(9)), Err(unanswered())]).unwrap().unwrap(), SeqNo(9));
+        assert!(last.wait(last_at).is_err());
+        assert!(matches!(queue.join(WriteBatch::new()), Seat::Lead), "the lead is free again");
     }
 
     #[test]
     fn a_commit_that_nobody_answers_is_told_so() {
         let queue = CommitQueue::default();
-        assert!(queue.join(WriteBatch::new()).is_none());
-        let second = queue.join(WriteBatch::new()).unwrap();
+        assert!(matches!(queue.join(WriteBatch::new()), Seat::Lead));
+        let (group, at) = member(queue.join(WriteBatch::new()));
         drop(queue.lead(true).gather());
-        assert!(matches!(second.wait(), Turn::Done(Err(Error::Internal(_)))));
-        assert!(queue.join(WriteBatch::new()).is_none(), "the lead is free again");
+        assert!(matches!(group.wait(at), Err(Error::Internal(_))));
+        assert!(matches!(queue.join(WriteBatch::new()), Seat::Lead), "the lead is free again");
     }
 
     #[test]
     fn a_patient_leader_does_not_wait_for_ever() {
         let queue = CommitQueue::default();
-        queue.0.lock().recent = 5;
-        queue.0.lock().took = Duration::from_millis(2);
+        queue.waiting.lock().recent = 5;
+        queue.waiting.lock().took = Duration::from_millis(2);
         queue.join(WriteBatch::new());
-        assert_eq!(queue.lead(true).gather().len(), 1);
+        assert_eq!(queue.lead(true).gather().batches.len(), 1);
+    }
+
+    #[test]
+    fn a_patient_leader_is_woken_when_all_are_there() {
+        let queue = CommitQueue::default();
+        queue.waiting.lock().recent = 4;
+        queue.waiting.lock().took = Duration::from_secs(1000);
+        queue.join(WriteBatch::new());
+        std::thread::scope(|scope| {
+            let gathered = scope.spawn(|| queue.lead(true).gather().batches.len());
+            (0..3).for_each(|_| drop(queue.join(WriteBatch::new())));
+            assert_eq!(gathered.join().unwrap(), 4);
+        });
     }
 
     #[test]
@@ -197,29 +267,27 @@ mod tests {
         let queue = CommitQueue::default();
         let done = Mutex::new(0);
         let lead = || {
-            let group = queue.lead(true).gather();
-            group.into_iter().filter_map(|pending| pending.answer(Ok(SeqNo(1)))).count()
+            let mut lead = queue.lead(true);
+            let members = lead.gather();
+            drop(lead);
+            let answers = (0..members.batches.len()).map(|n| Ok(SeqNo(n as u64))).collect();
+            members.answer(answers).unwrap().unwrap()
         };
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for _ in 0..200 {
-                        match queue.join(WriteBatch::new()) {
-                            None => assert_eq!(lead(), 1),
-                            Some(ticket) => {
-                                let mut turn = ticket.wait();
-                                if matches!(turn, Turn::Lead) {
-                                    assert_eq!(lead(), 0);
-                                    turn = ticket.wait();
-                                }
-                                assert!(matches!(turn, Turn::Done(Ok(SeqNo(1)))));
-                            }
-                        }
-                        *done.lock() += 1;
+        let client = || {
+            for _ in 0..200 {
+                let (at, told) = match queue.join(WriteBatch::new()) {
+                    Seat::Lead => (0, lead()),
+                    Seat::First(group) => {
+                        group.wait_for_lead();
+                        (0, lead())
                     }
-                });
+                    Seat::Member(group, at) => (at, group.wait(at).unwrap()),
+                };
+                assert_eq!(told, SeqNo(at as u64));
+                *done.lock() += 1;
             }
-        });
+        };
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(client))));
         assert_eq!(done.into_inner(), 1600);
     }
 }

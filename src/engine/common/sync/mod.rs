@@ -21,13 +21,13 @@ mod turn;
 #[cfg(debug_assertions)]
 pub use self::{
     atomics::{ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize},
-    locks::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    locks::{Condvar, Gate, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard},
     threads::{Thread, now, sleep, spawn, yield_now},
     turn::{Scheduler, Turn, point},
 };
 
 #[cfg(not(debug_assertions))]
 pub use self::plain::{
-    ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, RwLock,
-    RwLockReadGuard, RwLockWriteGuard, Thread, now, point, sleep, spawn, yield_now,
+    ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Condvar, Gate, Mutex, MutexGuard,
+    RwLock, RwLockReadGuard, RwLockWriteGuard, Thread, now, point, sleep, spawn, yield_now,
 };

@@ -1,6 +1,7 @@
 //! A release build: nothing between the engine and the libraries.
 
 use std::io;
+use std::sync::PoisonError;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
@@ -8,6 +9,30 @@ pub use arc_swap::ArcSwap;
 pub use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize};
 pub use std::thread::{sleep, yield_now};
+
+/// A gate that opens once. It is std's lock and condition, for one call to the system then wakes everybody who waits:
+/// parking_lot has each of them wake the next.
+#[derive(Debug, Default)]
+pub struct Gate {
+    open: std::sync::Mutex<bool>,
+    opened: std::sync::Condvar,
+}
+
+impl Gate {
+    /// Lets everybody through, from now on.
+    pub fn open(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
+    }
+
+    /// Waits until it is open.
+    pub fn wait(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*open {
+            open = self.opened.wait(open).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
 
 /// A thread that [`spawn`] started.
 #[derive(Debug)]

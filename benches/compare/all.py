@@ -15,6 +15,8 @@ COMPARISONS = (
     "batches",
     "knn",
     "search",
+    "filtered",
+    "churn",
     "nearest",
     "groups",
     "text",

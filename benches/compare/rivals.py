@@ -1,7 +1,7 @@
 """The indexes that ``curves.py`` draws, under one face: build, search at a setting, delete, and open again from disk.
 
-Each keeps what it has on disk under a folder. Settings go from fast to exact. hnswlib has no wheel: it is drawn where
-it is installed.
+Each keeps what it has on disk under a folder. Settings go from fast to exact. hnswlib has no wheel and zvec none for
+every system: they are drawn where they are installed.
 """
 # ruff: noqa: D102 - what the methods do stands in the base class
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -215,6 +216,59 @@ class Hnswlib(Rival):
             self.index.mark_deleted(int(row))
 
 
+class Zvec(Rival):
+    """zvec's HNSW with f32 vectors, asked query by query as it takes no matrix; the setting is ``ef``."""
+
+    name = "zvec"
+
+    def build(self, parts: list[np.ndarray]) -> None:
+        import zvec
+
+        graph = zvec.HnswIndexParam(zvec.MetricType.COSINE, m=LINKS, ef_construction=EXPANSION_BUILD)
+        vectors = zvec.VectorSchema("v", zvec.DataType.VECTOR_FP32, parts[0].shape[1], graph)
+        self.index, first = zvec.create_and_open(self._path, zvec.CollectionSchema("t", vectors=vectors)), 0
+        for part in parts:
+            docs = [zvec.Doc(str(first + row), vectors={"v": vector}) for row, vector in enumerate(part)]
+            for start in range(0, len(docs), 1000):
+                self.index.insert(docs[start : start + 1000])
+            self.index.optimize(zvec.OptimizeOption(concurrency=1))
+            first += len(part)
+        self.index.flush()
+
+    def open(self) -> None:
+        import zvec
+
+        self.close()
+        self.index = zvec.open(self._path)
+
+    def search(self, queries: np.ndarray, k: int, setting: float) -> np.ndarray:
+        if self.threads == 1:
+            return np.array([self.one(query, k, setting) for query in queries])
+        with ThreadPoolExecutor(self.threads) as threads:
+            return np.array(list(threads.map(lambda query: self.one(query, k, setting), queries)))
+
+    def one(self, query: np.ndarray, k: int, setting: float) -> np.ndarray:
+        import zvec
+
+        asked = zvec.Query("v", vector=query, param=zvec.HnswQueryParam(ef=int(setting)))
+        return np.array([int(doc.id) for doc in self.index.query(asked, topk=k, output_fields=[])])
+
+    def delete(self, rows: np.ndarray) -> None:
+        for start in range(0, len(rows), 1000):
+            self.index.delete([str(row) for row in rows[start : start + 1000]])
+
+    def close(self) -> None:
+        if getattr(self, "index", None) is not None:
+            self.index.close()
+        self.index = None
+
+    @property
+    def _path(self) -> str:
+        return str(self.folder / "zvec")
+
+
 ALL: tuple[type[Rival], ...] = (Trilith, TrilithGraph, Usearch, FaissHnsw, FaissIvf)
 if importlib.util.find_spec("hnswlib") is not None:
     ALL += (Hnswlib,)
+if importlib.util.find_spec("zvec") is not None:
+    ALL += (Zvec,)

@@ -29,8 +29,8 @@ from stores import LanceDb, QdrantEdge, Store, Trilith, TrilithBuffered, Zvec
 ROWS, WIDTH, K = int(os.environ.get("ROWS", "50000")), int(os.environ.get("WIDTH", "128")), 10
 SECONDS, PARTS = float(os.environ.get("SECONDS", "5")), 5
 QUERIES, RECALL, READERS, BATCH, SINGLES = 100, 0.98, 2, 100, 5
-# Rows a second, for which there are vectors.
-FASTEST = 200_000
+# Rows a second that nobody writes more than, as they were drawn before; and rows that are inserted one by one.
+FASTEST, SPARE = 200_000, 10_000
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Churn:
 
 def main() -> None:
     """Measure and print."""
-    pool, queries = draw_embeddings(np.random.default_rng(7), ROWS + int(FASTEST * SECONDS), QUERIES, WIDTH)
+    pool, queries = draw_embeddings(np.random.default_rng(7), ROWS + SPARE + int(FASTEST * SECONDS), QUERIES, WIDTH)
     with folder() as base, ExitStack() as opened:
         made = [
             opened.enter_context(closing(_filled(store, base / store.__name__, pool)))
@@ -132,7 +132,7 @@ def _level(live: Live) -> str:
     return live.store.durability if isinstance(live.store, Trilith) else live.store.acknowledged
 
 
-def _churned(live: Live, queries: np.ndarray, per_row: float = 0.0) -> Churn:
+def _churned(live: Live, queries: np.ndarray, per_row: float = 1 / FASTEST) -> Churn:
     """Write, a row in no less time than ``per_row``, and read at once; look at the answers; let go of the store."""
     begin = time.perf_counter()
     end = begin + SECONDS
@@ -170,8 +170,6 @@ def _write(live: Live, end: float, per_row: float) -> list[float]:
     """Insert batches until the end; return when each was acknowledged."""
     written, due = [], time.perf_counter()
     while time.perf_counter() < end:
-        if live.rows + BATCH > len(live.pool):
-            raise SystemExit(f"{live.name} inserts more than {FASTEST} rows a second: raise FASTEST")
         live.insert(BATCH)
         written.append(time.perf_counter())
         due += BATCH * per_row

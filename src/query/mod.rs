@@ -16,6 +16,7 @@ pub mod scan;
 pub mod schema;
 pub mod search;
 pub mod session;
+pub mod settings;
 pub mod statements;
 pub mod system;
 pub mod table;

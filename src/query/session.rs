@@ -26,6 +26,7 @@ use super::connection::Pinned;
 use super::rules;
 use super::schema::LocalTables;
 use super::search::{self, NamedArguments, Tables};
+use super::settings::Settings;
 use super::time;
 use super::types::TrilithTypes;
 use super::write::TrilithPlanner;
@@ -162,7 +163,8 @@ fn config(options: &Options) -> SessionConfig {
         .with_target_partitions(options.partitions())
         .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
         .with_create_default_catalog_and_schema(false)
-        .with_information_schema(true);
+        .with_information_schema(true)
+        .with_option_extension(Settings::default());
     let settings = config.options_mut();
     settings.sql_parser.dialect = Dialect::Generic;
     settings.sql_parser.map_string_types_to_utf8view = false;

@@ -27,7 +27,7 @@ use crate::common::{ColumnId, DatabaseId, Error, FileId, Result};
 
 const MAGIC: [u8; 8] = *b"TRICODE\0";
 /// Codes of any other version are made again.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const HEADER_BYTES: usize = 128;
 const HASH_BYTES: usize = 16;
 const ALIGNMENT: usize = 64;

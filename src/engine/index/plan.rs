@@ -13,6 +13,10 @@ pub const CODED_ROWS_MIN: u64 = 1024;
 const LISTED_ROWS_MIN: usize = 16_384;
 /// Rows of a list, at the least.
 const LIST_ROWS_MIN: usize = 16;
+/// Rows of a list of a large file, until the centroids would be more than so many times the root of the rows: all are compared
+/// with each query.
+const LIST_ROWS: usize = 256;
+const LISTS_PER_ROOT: usize = 4;
 
 /// True for a column of vectors, which may have an index.
 #[must_use]
@@ -85,7 +89,7 @@ impl CodePlan {
         match self.lists {
             Some(lists) => (lists as usize).min(rows / LIST_ROWS_MIN).max(1),
             None if rows < LISTED_ROWS_MIN && self.graph.is_none() => 1,
-            None => rows.isqrt().max(1),
+            None => (rows / LIST_ROWS).clamp(rows.isqrt(), LISTS_PER_ROOT * rows.isqrt()).max(1),
         }
     }
 }

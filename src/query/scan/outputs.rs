@@ -27,6 +27,11 @@ impl ScanPlan {
         table.index_of(table.columns.get(column)?.id)
     }
 
+    /// Whether searches over this measure their recall.
+    pub(crate) fn measures_recall(&self) -> bool {
+        self.measures_recall
+    }
+
     /// The columns of the scan.
     pub(crate) fn schema(&self) -> SchemaRef {
         SchemaRef::clone(&self.columns.schema)

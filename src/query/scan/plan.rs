@@ -20,6 +20,7 @@ use super::key_range::key_range;
 use super::lookup::LookupExec;
 use super::prune;
 use crate::error::external;
+use crate::query::settings::measures_recall;
 
 /// Everything DataFusion asks of a scan.
 pub(crate) struct Request<'a> {
@@ -56,6 +57,8 @@ pub(crate) struct ScanPlan {
     /// Whether every live row of the table is read.
     pub(super) complete: bool,
     pub(super) columns: Columns,
+    /// Whether searches over this measure their recall.
+    pub(super) measures_recall: bool,
 }
 
 /// The projection, split into the table's own columns and the hidden key.
@@ -92,7 +95,8 @@ pub(crate) fn plan(state: &dyn Session, request: &Request<'_>) -> Result<Arc<dyn
     }
     let complete = kept.len() == batches_total;
     let partitions = divide(&parts, kept, state.config().target_partitions());
-    let plan = ScanPlan { view: request.view.clone(), parts, partitions, batches_total, complete, columns };
+    let (view, measures_recall) = (request.view.clone(), measures_recall(state.config_options()));
+    let plan = ScanPlan { view, parts, partitions, batches_total, complete, columns, measures_recall };
     Ok(Arc::new(ScanExec::new(plan, request.limit)))
 }
 

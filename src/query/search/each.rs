@@ -93,8 +93,6 @@ struct Task {
 impl Task {
     /// Answers queries until none is left, letting others run now and then: a query may be done sooner than a thread changes.
     async fn answer(self, end: usize) -> Result<Found> {
-        let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
-        let compared = counter("rows_compared");
         let Questions { queries, k, metric, effort } = &*self.questions;
         let effort = self.search.effort(*metric, *effort);
         let mut answers = Vec::new();
@@ -102,14 +100,39 @@ impl Task {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(query) = queries.get(number).filter(|_| number < end) else { return Ok(answers) };
             let Some(query) = query else { continue };
-            let coded = self.search.coded(query, *k, effort, counter);
-            let mut nearest = Nearest::new(*k);
-            for units in self.work.shares() {
-                let share = (&*self.work, units.clone());
-                compared.add(self.search.search_share(Some(query), coded.as_ref(), share, &mut nearest)?);
-                tokio::task::coop::consume_budget().await;
+            let nearest = self.search.nearest_of(query, (*k, effort), &self.work, &self.metrics).await?;
+            let near = nearest.into_near();
+            if effort.is_some() && self.search.is_measured(number, queries.len()) {
+                let found = near.iter().map(|near| near.distance);
+                self.search.measure((query, *k), &self.work, found, &self.metrics).await?;
             }
-            answers.push((number, nearest.into_near()));
+            answers.push((number, near));
         }
+    }
+}
+
+impl KnnSearch {
+    /// The `k` nearest rows of one query, found by one task.
+    pub(super) async fn nearest_of(
+        &self,
+        query: &VectorQuery,
+        (k, effort): (usize, Option<Effort>),
+        work: &Work,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Nearest> {
+        let counter = |name| MetricBuilder::new(metrics).global_counter(name);
+        let compared = counter("rows_compared");
+        let coded = self.coded(query, k, effort, counter);
+        let mut nearest = Nearest::new(k);
+        for units in work.shares() {
+            compared.add(self.search_share(
+                Some(query),
+                coded.as_ref(),
+                (work, units.clone()),
+                &mut nearest,
+            )?);
+            tokio::task::coop::consume_budget().await;
+        }
+        Ok(nearest)
     }
 }

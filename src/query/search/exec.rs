@@ -108,7 +108,18 @@ impl KnnExec {
         let work = Arc::new(work);
         let nearest = nearest_rows(&self.search, &work, &self.query, self.k, &self.metrics).await?;
         let found = nearest.into_rows(self.search.placement);
+        self.measure(&work, &found).await?;
         Ok(Finding::new(work, found))
+    }
+
+    /// Measures the recall of what was found, when that is asked for.
+    async fn measure(&self, work: &Work, found: &[(u64, Option<f64>)]) -> Result<()> {
+        if self.search.effort_of(&self.query).is_none() || !self.search.is_measured(0, 1) {
+            return Ok(());
+        }
+        let Some(query) = self.query.known()? else { return Ok(()) };
+        let found = found.iter().filter_map(|(_, distance)| *distance);
+        self.search.measure((&query, self.k), work, found, &self.metrics).await
     }
 
     /// The next rows of the result.

@@ -2,7 +2,7 @@
 //!
 //! `rows` are what any search looks at, `tables` and `columns` where functions find
 //! them, `functions` lists those, `call` and `named` are how SQL calls them, `direct` and `condition` how programs do. By distance:
-//! `knn` says what is searched, `range` how near it must be, `per` finds the nearest of each group, `coded` rules rows out by their codes, `nearest` keeps the best of them, `each` does so for many vectors, `exec` and `batch` are
+//! `knn` says what is searched, `range` how near it must be, `per` finds the nearest of each group, `coded` rules rows out by their codes, `nearest` keeps the best of them, `each` does so for many vectors, `measured` says what share of them a search found, `exec` and `batch` are
 //! the plan nodes, `recognise` says which plans one takes the place of, `function` is `vector_search(...)` with its `arguments` and `diverse`,
 //! whose plan is an ordinary `ORDER BY distance LIMIT k`. `rules::vector_topk` puts the node into plans. By words: `text`. By both: `hybrid`. Of
 //! each row of another table: `join`. By
@@ -31,6 +31,7 @@ mod hybrid;
 mod join;
 mod knn;
 mod many;
+mod measured;
 mod multivector;
 mod named;
 mod nearest;

@@ -85,6 +85,36 @@ impl Centroids {
     pub fn nearest(&self, points: &[f32], out: &mut [u32]) {
         nearest_of(self, points, out);
     }
+
+    /// Of each point, for each centroid a number that is the greater the nearer that is.
+    #[must_use]
+    pub fn scores(&self, points: &[f32]) -> Vec<f32> {
+        let mut scores = vec![0.0; points.len() / self.dims * self.count];
+        if self.count > 0 {
+            scores_of(self, points, &mut scores);
+        }
+        scores
+    }
+}
+
+widened! {
+    fn scores_of(centroids: &Centroids, points: &[f32], out: &mut [f32]) {
+        let (dims, count) = (centroids.dims, centroids.count);
+        let mut packed = vec![[0.0; POINTS]; dims];
+        for (points, out) in points.chunks(POINTS * dims).zip(out.chunks_mut(POINTS * count)) {
+            for (slot, point) in points.chunks_exact(dims).enumerate() {
+                packed.iter_mut().zip(point).for_each(|(values, value)| values[slot] = *value);
+            }
+            let blocks = centroids.blocks.chunks_exact(dims).zip(&centroids.halves);
+            for (block, (components, halves)) in blocks.enumerate() {
+                let products = products(components, &packed);
+                for (out, products) in out.chunks_exact_mut(count).zip(&products) {
+                    let scores = products.iter().zip(halves).map(|(product, half)| product - half);
+                    out[block * WIDTH..].iter_mut().zip(scores).for_each(|(out, score)| *out = score);
+                }
+            }
+        }
+    }
 }
 
 widened! {

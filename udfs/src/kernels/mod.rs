@@ -27,6 +27,7 @@ mod reference;
 mod rotation;
 mod sparse;
 mod topk;
+mod tree;
 mod wide;
 
 #[cfg(test)]
@@ -47,3 +48,4 @@ pub use quantize::{CodeBounds, Side, quantize, quantize_query, within};
 pub use rotation::{LANES_PER_CODE, Rotation};
 pub use sparse::{SparseQuery, ascends, sort_pairs};
 pub use topk::{Neighbor, TopK};
+pub use tree::CentroidTree;

@@ -3,7 +3,7 @@
 //! After a random rotation the first components are a random projection (Johnson and Lindenstrauss 1984), in which what
 //! is near stays near: enough to put rows together. The centroids that searches see are the means of whole vectors.
 
-use trilith_udfs::kernels::Centroids;
+use trilith_udfs::kernels::CentroidTree;
 
 /// Components that rows are put together by.
 const PROJECTED: usize = 128;
@@ -13,6 +13,13 @@ const ROUNDS: usize = 8;
 /// Any will do; the same gives the same lists.
 const SEED: u64 = 11;
 
+/// Fewer lists are not put in groups.
+const GROUPED_MIN: usize = 64;
+
+fn groups_of(lists: usize) -> usize {
+    if lists < GROUPED_MIN { 1 } else { lists.isqrt() }
+}
+
 /// Rows of a sample that suffices for so many lists.
 pub(super) fn sample_len(lists: usize) -> usize {
     SAMPLE_PER_LIST * lists
@@ -21,7 +28,7 @@ pub(super) fn sample_len(lists: usize) -> usize {
 /// Gathers rows around centroids.
 pub(super) struct Gatherer {
     padded: usize,
-    centroids: Centroids,
+    centroids: CentroidTree,
     /// Of the rows of each list, their sum and number.
     sums: Vec<f32>,
     members: Vec<u32>,
@@ -35,7 +42,13 @@ impl Gatherer {
         let rounds = if lists == 1 { 0 } else { ROUNDS };
         Self {
             padded,
-            centroids: Centroids::train(sample, projected_len(padded), lists, rounds, SEED),
+            centroids: CentroidTree::train(
+                sample,
+                projected_len(padded),
+                (lists, groups_of(lists)),
+                rounds,
+                SEED,
+            ),
             sums: vec![0.0; lists * padded],
             members: vec![0; lists],
             lists: Vec::with_capacity(rows),
@@ -47,7 +60,7 @@ impl Gatherer {
         let mut nearest = vec![0; coded.len()];
         if self.members.len() > 1 {
             let points: Vec<f32> = vectors.chunks_exact(self.padded).flat_map(projected).copied().collect();
-            self.centroids.nearest(&points, &mut nearest);
+            self.centroids.near(&points, &mut nearest);
         }
         for ((vector, list), coded) in vectors.chunks_exact(self.padded).zip(nearest).zip(coded) {
             self.lists.push(if *coded { list } else { self.members.len() as u32 });

@@ -5,7 +5,7 @@
 //! is a way to is left out (the rule of RNG, in the form of DiskANN: Subramanya et al., NeurIPS 2019); then each edge is offered
 //! to the row that it leads to.
 
-use trilith_udfs::kernels::{dot_codes, dot_codes_at};
+use trilith_udfs::kernels::dot_codes_at;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::codes::VectorCodes;
@@ -14,11 +14,13 @@ use super::super::plan::GraphPlan;
 use super::near::Points;
 use super::threads::on_all_cores;
 
-/// Lists around that of a row among which the nearest to it are chosen, and how many of them its candidates come from.
+/// How many lists a row's candidates come from: those nearest to it, of all. (Of a million vectors in clusters, the lists nearest to
+/// that of a row hold half of its neighbours, those nearest to the row itself four fifths.)
+const LISTS_OF_ROW: usize = 8;
+/// Lists around that of a row from which its far edges are drawn.
 const LISTS_AROUND: usize = 24;
-const LISTS_OF_ROW: usize = 4;
 /// A neighbour is left out if another is nearer to it, by this factor of squared distances, than the row itself.
-const SPREAD: f32 = 1.2;
+const SPREAD: f32 = 1.1;
 /// One edge in so many leads to a row that was drawn.
 const FAR_SHARE: u32 = 8;
 /// Rows of a list of which its entries are chosen.
@@ -55,16 +57,13 @@ impl Linker<'_> {
     /// Edges of the rows of a list, in its order, and the rows where walks enter it.
     fn list(&self, list: usize) -> (Vec<u32>, [u32; ENTRIES]) {
         let rows: Vec<u32> = self.rows(list);
-        let around = self.points.lists_near(list, LISTS_AROUND);
         let mut near: Vec<Nearby> = rows.iter().map(|_| Nearby::new(self.plan.candidates as usize)).collect();
-        let chosen: Vec<Vec<usize>> =
-            rows.iter().map(|row| self.points.nearest_lists(*row, &around, LISTS_OF_ROW)).collect();
-        for other in &around {
-            let askers: Vec<usize> = (0..rows.len()).filter(|at| chosen[*at].contains(other)).collect();
-            self.compare(&rows, &askers, *other, &mut near);
+        for askers in self.askers(&rows).chunk_by(|a, b| a.0 == b.0) {
+            self.compare(&rows, askers, &mut near);
         }
         let degree = self.plan.degree as usize;
         let mut edges = vec![NOTHING; rows.len() * degree];
+        let around = self.points.lists_near_list(list, LISTS_AROUND);
         let others = around.iter().map(|list| self.rows(*list));
         let others: Vec<Vec<u32>> = others.filter(|rows| !rows.is_empty()).collect();
         for ((row, near), edges) in rows.iter().zip(near).zip(edges.chunks_exact_mut(degree)) {
@@ -73,6 +72,16 @@ impl Linker<'_> {
             self.draw(*row, (&rows, &others), far_edges);
         }
         (edges, self.entries(list, &rows))
+    }
+
+    /// The lists near to rows, and the place of the row: in order of lists.
+    fn askers(&self, rows: &[u32]) -> Vec<(usize, usize)> {
+        let lists = |(at, row): (usize, &u32)| {
+            self.points.lists_near_row(*row, LISTS_OF_ROW).into_iter().map(move |list| (list, at))
+        };
+        let mut askers: Vec<(usize, usize)> = rows.iter().enumerate().flat_map(lists).collect();
+        askers.sort_unstable();
+        askers
     }
 
     /// The row at the middle of a list, then each time the one farthest from those before, of a sample: one of each cluster
@@ -120,18 +129,15 @@ impl Linker<'_> {
     }
 
     /// Compares some rows of a list with all of another.
-    fn compare(&self, rows: &[u32], askers: &[usize], other: usize, near: &mut [Nearby]) {
-        if askers.is_empty() {
-            return;
-        }
-        let others = self.rows(other);
-        let block = self.points.gathered(&others);
-        let mut dots = vec![0; others.len()];
-        for asker in askers {
-            let row = rows[*asker];
-            dot_codes(&self.points.widened(row), &block, &mut dots);
-            for (other, dot) in others.iter().zip(&dots).filter(|(other, _)| **other != row) {
-                near[*asker].offer((self.points.apart(row, *other, *dot), *other));
+    fn compare(&self, rows: &[u32], askers: &[(usize, usize)], near: &mut [Nearby]) {
+        let Some((other, _)) = askers.first() else { return };
+        let mut block = self.points.block(self.rows(*other));
+        for (_, asker) in askers {
+            let (row, near) = (rows[*asker], &mut near[*asker]);
+            for (distance, other) in self.points.all_apart(row, &mut block) {
+                if distance < near.most && other != row {
+                    near.offer((distance, other));
+                }
             }
         }
     }
@@ -207,10 +213,8 @@ impl Nearby {
         Self { wanted, rows: Vec::with_capacity(2 * wanted), most: f32::INFINITY }
     }
 
+    /// Takes a row that is nearer than `most`.
     fn offer(&mut self, candidate: Candidate) {
-        if candidate.0 >= self.most {
-            return;
-        }
         self.rows.push(candidate);
         if self.rows.len() == 2 * self.wanted {
             let (_, last, _) = self.rows.select_nth_unstable_by(self.wanted - 1, |a, b| a.0.total_cmp(&b.0));

@@ -29,7 +29,7 @@ use crate::common::{Error, Result};
 use crate::io::aligned::AlignedBytes;
 
 /// Rows that are gathered at once.
-const CHUNK: usize = 64;
+const CHUNK: usize = 256;
 
 /// Codes of the vectors of `batches`, which are the column `source` names, batch by batch.
 ///

@@ -18,6 +18,7 @@ use crate::query::types::vector_field;
 use crate::{Database, Options};
 
 mod indexes;
+mod measured;
 
 pub(in crate::query::search) const DIMS: usize = 96;
 const METRICS: [(&str, &str); 4] =

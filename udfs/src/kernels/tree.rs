@@ -125,7 +125,11 @@ mod tests {
         }
         let squared = |(point, at): (&[f32], &u32)| -> f64 {
             let mean = &sums[*at as usize * dims..][..dims];
-            point.iter().zip(mean).map(|(value, sum)| (f64::from(*value) - sum / members[*at as usize]).powi(2)).sum()
+            point
+                .iter()
+                .zip(mean)
+                .map(|(value, sum)| (f64::from(*value) - sum / members[*at as usize]).powi(2))
+                .sum()
         };
         points.chunks(dims).zip(near).map(squared).sum::<f64>() / near.len() as f64
     }
@@ -147,8 +151,7 @@ mod tests {
         let (mut by_tree, mut by_all) = (vec![0; 4000], vec![0; 4000]);
         tree.near(&points, &mut by_tree);
         Centroids::train(&points, dims, count, 8, 5).nearest(&points, &mut by_all);
-        let (tree, all) =
-            (spread(&points, dims, &by_tree, count), spread(&points, dims, &by_all, count));
+        let (tree, all) = (spread(&points, dims, &by_tree, count), spread(&points, dims, &by_all, count));
         assert!(tree < 1.15 * all, "{tree} against {all}");
         let one_by_one: Vec<u32> = points
             .chunks(dims)

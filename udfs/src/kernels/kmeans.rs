@@ -48,7 +48,7 @@ impl Centroids {
         let mut state = seed;
         let mut centroids = Self::new(&drawn(points, dims, count, &mut state), dims);
         let mut nearest = vec![0; points.len() / dims];
-        for _ in 0..rounds {
+        for _ in (0..rounds).take_while(|_| count > 0 && !points.is_empty()) {
             centroids.nearest(points, &mut nearest);
             let moved = means(points, dims, centroids.count, &nearest, &mut state);
             centroids = Self::new(&moved, dims);

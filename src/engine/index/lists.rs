@@ -111,6 +111,12 @@ impl Comparison<'_> {
         }
     }
 
+    /// How many of the nearest rows are found by going as far as for `rank` of them.
+    #[must_use]
+    pub fn covered(&self, rank: usize) -> usize {
+        RANKS.into_iter().find(|known| rank <= *known).unwrap_or(usize::MAX)
+    }
+
     /// All lists, the nearest first.
     #[must_use]
     pub fn lists(&self) -> Vec<NearList> {

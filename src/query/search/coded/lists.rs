@@ -3,7 +3,8 @@
 //! Lists are read the nearest first, as far as the file says a search of this recall must go. In each, codes of one bit rule out
 //! most rows, whose bounds hold as often as the recall asks; those of eight bits, whose bounds always hold, most of the
 //! rest. A condition makes neighbours rarer, so it counts as a search for as many more of them, and where it leaves few
-//! rows, their codes are read at once.
+//! rows, their codes are read at once. It may leave rows that are far from the query more than others: when many more rows turn out to be nearer than what
+//! was found, it counts as a search for as many as those, and goes on.
 
 use std::ops::Range;
 
@@ -18,6 +19,10 @@ use super::Coded;
 
 /// Of fewer rows than one in this many, lists are not worth their reading.
 const LIST_SHARE: usize = 16;
+/// By how many times more rows may be nearer than chance would have it.
+const CHANCE: usize = 2;
+/// Rows that tell how many are nearer.
+const SAMPLE: usize = 256;
 
 impl Coded {
     /// The rows that may be among the nearest, ascending, of the file whose units these are; `None` when it has no codes, or
@@ -43,6 +48,8 @@ impl Coded {
             least: TopK::new(self.k),
             most: self.known(threshold).unwrap_or(f32::INFINITY),
             rows: vec![],
+            passed: vec![],
+            read: 0,
         };
         near.search();
         Ok(Some(near.into_rows()))
@@ -84,6 +91,11 @@ struct Near<'a> {
     most: f32,
     /// Rows not ruled out yet, with their lower bounds.
     rows: Vec<(f32, usize)>,
+    /// Under a condition: rows of lists that were not ruled out by their signs, whether it lets them through or not, and how many
+    /// rows were read before their list.
+    passed: Vec<(usize, usize)>,
+    /// Rows of the lists that were read.
+    read: usize,
 }
 
 impl Near<'_> {
@@ -99,9 +111,11 @@ impl Near<'_> {
         match self.beam(rank, (count, wanted)) {
             Some(beam) => {
                 self.of.rows_walked.add(beam);
-                self.query.walk(beam).into_iter().for_each(|row| self.look(row));
-                if self.most == f32::INFINITY {
-                    // Conditions left too few of those that it came by.
+                let walked = self.query.walk(beam);
+                walked.iter().for_each(|row| self.look(*row));
+                let nearer = walked.partition_point(|row| self.is_nearer(*row));
+                // Conditions may have left too few of those that it came by, or far ones.
+                if self.most == f32::INFINITY || self.is_short(rank, nearer) {
                     (self.rows, self.least) = (vec![], TopK::new(self.of.k));
                     self.read_lists(rank);
                 }
@@ -127,16 +141,48 @@ impl Near<'_> {
         }
     }
 
-    fn read_lists(&mut self, rank: usize) {
-        let reach = self.query.reach(rank);
+    fn read_lists(&mut self, mut rank: usize) {
         let probes = self.of.effort.and_then(|effort| effort.nprobe);
-        for (number, near) in self.query.lists().into_iter().enumerate() {
-            let is_enough = probes.map_or(near.gap > reach, |probes| number >= probes);
-            if is_enough && self.most < f32::INFINITY {
-                break;
+        let mut lists = self.query.lists().into_iter().enumerate().peekable();
+        while lists.peek().is_some() {
+            let reach = self.query.reach(rank);
+            let is_enough = |number: usize, gap: f32| probes.map_or(gap > reach, |probes| number >= probes);
+            while let Some((_, near)) =
+                lists.next_if(|(number, near)| !is_enough(*number, near.gap) || self.most == f32::INFINITY)
+            {
+                self.read(self.codes.list(near.list));
             }
-            self.read(self.codes.list(near.list));
+            let nearer = self.nearer();
+            if !self.is_short(rank, nearer) {
+                return;
+            }
+            rank = nearer;
         }
+    }
+
+    /// Whether a search for `rank` rows did not go far enough when so many are nearer than what was found.
+    fn is_short(&self, rank: usize, nearer: usize) -> bool {
+        let is_bounded = self.of.effort.is_some_and(|effort| effort.nprobe.or(effort.ef_search).is_some());
+        let expected = self.query.covered(rank).max(rank.saturating_mul(CHANCE));
+        self.selected.is_some() && !is_bounded && nearer > expected
+    }
+
+    /// About how many rows are nearer than what was found: those of the lists that were read, and of the others half the share that
+    /// the farther half of the lists has, as shares fall with distance.
+    fn nearer(&self) -> usize {
+        let step = self.passed.len().div_ceil(SAMPLE).max(1);
+        let nearer = || self.passed.iter().step_by(step).filter(|(_, row)| self.is_nearer(*row));
+        let half = self.read / 2;
+        // One or two happen to lie there.
+        let of_half = step * nearer().filter(|(before, _)| *before >= half).count().saturating_sub(2);
+        let unread = self.codes.source().rows as usize - self.read;
+        step * nearer().count() + of_half * unread / (self.read - half).max(1) / 2
+    }
+
+    /// Whether a row is nearer than what was found, as far as its code tells.
+    fn is_nearer(&self, row: usize) -> bool {
+        let (lower, upper) = self.query.bounds_of_row(row);
+        lower / 2.0 + upper / 2.0 <= self.most
     }
 
     /// Looks at the rows of a list that their signs do not rule out.
@@ -144,7 +190,12 @@ impl Near<'_> {
         self.of.lists_read.add(1);
         self.of.signs_compared.add(positions.len());
         let bounds = self.query.bounds_by_signs(positions.clone(), Side::Lower);
-        for at in within(&bounds, self.most) {
+        let near = within(&bounds, self.most);
+        if self.selected.is_some() {
+            self.passed.extend(near.iter().map(|at| (self.read, self.codes.row(positions.start + at))));
+        }
+        self.read += positions.len();
+        for at in near {
             // What was found in this list may rule it out by now.
             if !is_beyond(bounds[at], self.most) {
                 self.look(self.codes.row(positions.start + at));

@@ -124,3 +124,41 @@ fn an_index_survives_reopening_and_the_loss_of_its_files() {
     assert!(codes(&path).is_empty(), "vectors that are compared whole have no codes");
     check(&db, 63);
 }
+
+/// Conditions that hold for what is far from the query leave the nearest where no search would look for so few.
+#[test]
+fn the_nearest_of_rows_that_are_all_far_are_found() {
+    let mut rng = SmallRng::seed_from_u64(63);
+    let db = open(":memory:");
+    db.table("t").unwrap().append([rows(&mut rng, 0..6000)]).unwrap();
+    for kind in ["ivf (v) WITH (lists = 100)", "hnsw (v)"] {
+        db.sql_blocking("DROP INDEX IF EXISTS i").unwrap();
+        db.sql_blocking(&format!("CREATE INDEX i ON t USING {kind}")).unwrap();
+        for farthest in [600, 1500, 4000] {
+            let (mut hits, mut all) = (0, 0);
+            for seed in 0..12 {
+                let query = query(seed);
+                let order = found(&db, &format!("SELECT v <=> '{query}' AS d, id FROM t ORDER BY d DESC"));
+                let far: Vec<String> = order
+                    .iter()
+                    .filter(|row| row.0.is_some())
+                    .take(farthest)
+                    .map(|row| row.1.to_string())
+                    .collect();
+                let search = |recall: &str| {
+                    let sql = format!(
+                        "SELECT _distance, id FROM vector_search('t', 'v', '{query}', 10, recall => {recall}) WHERE id IN ({})",
+                        far.join(", ")
+                    );
+                    found(&db, &sql)
+                };
+                let (exact, some) = (search("1"), search("0.95"));
+                let distance = |row: &(Option<u64>, i64)| f64::from_bits(row.0.unwrap());
+                let farthest = exact.last().map_or(0.0, distance);
+                hits += some.iter().filter(|row| distance(row) <= farthest).count();
+                all += exact.len();
+            }
+            assert!(hits * 100 >= all * 93, "{kind}, {farthest} rows: {hits} of {all}");
+        }
+    }
+}
